@@ -1,0 +1,35 @@
+//! Turns credentials into a Principal or a reason.
+//!
+//! A token walks through [`Issuer::verify`]: strict parse, claims judged, key chosen, signature
+//! verified. What was verified once is remembered by its digest; its claims are judged again on
+//! every request. The keys of an issuer live in a [`KeyCache`], which outlives a reload.
+
+pub mod bearer;
+pub mod identity;
+
+mod alg;
+mod claims;
+mod compact;
+mod error;
+mod fetch;
+mod issuer;
+mod jwk;
+mod key_cache;
+mod key_set;
+mod principal;
+mod roca;
+mod schedule;
+mod settings;
+mod source;
+mod strict_json;
+#[cfg(test)]
+mod testing;
+mod token_cache;
+mod unverified;
+
+pub use alg::Alg;
+pub use error::{AuthnError, TokenFailure};
+pub use issuer::Issuer;
+pub use key_cache::{KeyCache, KeyStatus};
+pub use settings::{ClaimPaths, IssuerSettings, KeySource, ReadFrom, Refresh};
+pub use unverified::unverified_issuer;

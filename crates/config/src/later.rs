@@ -1,0 +1,68 @@
+//! What the language has and this version has not: refused by name, never ignored.
+
+use crate::at::At;
+
+/// Keys by their path, `[]` for any item of a list.
+const KEYS: &[&str] = &[
+    "accounts",
+    "admin.page",
+    "api_keys",
+    "certificates.acme",
+    "connections.request_body",
+    "hosts[].tls.client_certificates",
+    "issuers[].introspection",
+    "issuers[].proof",
+    "limits[].concurrent",
+    "limits[].penalty",
+    "listeners[].external_port",
+    "listeners[].forwarded_http",
+    "listeners[].proxy_protocol",
+    "listeners[].redirect_to",
+    "listeners[].tls.client_certificates",
+    "logins",
+    "policies",
+    "report_only",
+    "routes[].access.also",
+    "routes[].access.any_of[].api_key",
+    "routes[].access.any_of[].client_certificate",
+    "routes[].access.any_of[].login",
+    "routes[].access.policies",
+    "routes[].request.schema",
+    "routes[].request.uploads",
+    "routes[].upgrade",
+    "defaults.request.schema",
+    "defaults.request.uploads",
+    "defaults.upgrade",
+    "scanners",
+    "secrets",
+    "state",
+    "telemetry.traces",
+    "upstreams[].balance.hash",
+    "upstreams[].eject",
+    "upstreams[].health",
+    "upstreams[].tls.client_certificate",
+];
+
+/// Values by the path of their key.
+const VALUES: &[(&str, &[&str])] = &[
+    ("limits[].key", &["address_and_account"]),
+    ("routes[].access.any_of[]", &["api_key", "client_certificate", "login"]),
+    ("upstreams[].balance", &["least_requests"]),
+];
+
+/// Whether the key at `at` belongs to a later version.
+pub(crate) fn has_key(at: &At) -> bool {
+    let pattern = at.pattern();
+    KEYS.contains(&pattern.as_str()) || pattern.ends_with(".vault")
+}
+
+/// Whether `value` at `at` belongs to a later version.
+pub(crate) fn has_value(at: &At, value: &str) -> bool {
+    let pattern = at.pattern();
+    VALUES.iter().any(|(path, values)| *path == pattern && values.contains(&value))
+}
+
+/// All keys of later versions, for the docs and for tests.
+pub fn keys() -> &'static [&'static str] {
+    KEYS
+}

@@ -1,0 +1,26 @@
+//! The language of `gateway.yaml` as types, one file a section: what may stand where, with units
+//! and defaults. What it means is decided in `compile`.
+
+pub mod access;
+pub mod admin;
+pub mod certificates;
+pub mod clients;
+pub mod connections;
+pub mod cors;
+pub mod defaults;
+pub mod file;
+pub mod forward;
+pub mod hosts;
+pub mod identity;
+pub mod issuers;
+pub mod limits;
+pub mod listeners;
+pub mod network;
+pub mod request;
+pub mod response_headers;
+pub mod routes;
+pub mod secret;
+pub mod telemetry;
+pub mod upstreams;
+
+pub use file::File;

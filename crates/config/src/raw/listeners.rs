@@ -1,0 +1,61 @@
+//! `listeners`: where requests come in.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::read::Items;
+
+/// One address that takes connections.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listener {
+    /// Its name, for the log and the metrics.
+    #[schemars(required)]
+    pub name: Option<String>,
+    /// Address and port, such as `"[::]:443"` (IPv6 and IPv4) or `127.0.0.1:8080`; port 0 takes a
+    /// free one.
+    #[schemars(required)]
+    pub address: Option<String>,
+    /// Protocols offered. Default: `[h2, http/1.1]` over TLS, `[http/1.1]` in cleartext.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocols: Option<Items<Protocol>>,
+    /// How TLS is spoken. Default: TLS 1.3 alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenerTls>,
+    /// `true`: no TLS, said in words. Default: `false`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cleartext: bool,
+}
+
+/// A protocol of a listener.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(expecting = "`h2` or `http/1.1`")]
+pub enum Protocol {
+    /// HTTP/2.
+    #[serde(rename = "h2")]
+    H2,
+    /// HTTP/1.1.
+    #[serde(rename = "http/1.1")]
+    Http11,
+}
+
+/// TLS of a listener.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenerTls {
+    /// The lowest version taken: `"1.3"` or `"1.2"`. Default: `"1.3"`.
+    pub minimum_version: TlsVersion,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(expecting = "`\"1.3\"` or `\"1.2\"`, in quotes")]
+pub enum TlsVersion {
+    /// TLS 1.2, with forward secrecy and authenticated encryption alone.
+    #[serde(rename = "1.2")]
+    Tls12,
+    /// TLS 1.3.
+    #[default]
+    #[serde(rename = "1.3")]
+    Tls13,
+}

@@ -1,0 +1,98 @@
+//! From paths to places in the text.
+
+use std::sync::Arc;
+
+use crate::at::At;
+use crate::problem::{Place, Problem};
+use crate::report::Entry;
+use crate::yaml::parse::line_of;
+use crate::yaml::tree::{Kind, Node, Span};
+
+/// The text of a file and its name.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    name: Arc<str>,
+    text: Arc<str>,
+}
+
+impl Source {
+    pub(crate) fn new(name: &str, text: &str) -> Self {
+        Self { name: Arc::from(name), text: Arc::from(text) }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The bytes a problem points at.
+    pub(crate) fn span(&self, tree: Option<&Node>, problem: &Problem) -> Span {
+        match (problem.place, tree) {
+            (Place::Span(span), _) => span,
+            (_, None) => Span::default(),
+            (place, Some(tree)) => self.span_at(tree, &problem.at, place == Place::Key),
+        }
+    }
+
+    /// The bytes of the value at `at`, or of its key; of what is nearest where it is not there.
+    pub(crate) fn span_at(&self, tree: &Node, at: &At, key: bool) -> Span {
+        let found = tree.find(at);
+        let scalar = matches!(found.node.kind, Kind::Scalar(_));
+        let shown = found.node.span.start < found.node.span.end;
+        match found.key {
+            // A mapping or a list is best shown by its key, a scalar by itself.
+            Some(span) if key || !found.exact || !shown || !scalar && !in_list(at) => span,
+            _ => self.trimmed(found.node.span),
+        }
+    }
+
+    /// At most the first line of `span`, and at least one character where there is one.
+    fn trimmed(&self, span: Span) -> Span {
+        let written = self.text.get(span.start..span.end).unwrap_or_default();
+        let line = written.lines().next().unwrap_or_default().trim_end();
+        Span { start: span.start, end: span.start + line.len() }
+    }
+
+    /// Line and column in characters, from 1.
+    pub(crate) fn position(&self, span: Span) -> (usize, usize) {
+        let before = self.text.get(..span.start).unwrap_or_default();
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+        (line_of(&self.text, span.start), column + 1)
+    }
+
+    pub(crate) fn entry(&self, tree: Option<&Node>, problem: &Problem) -> Entry {
+        let (line, column) = match (problem.place, tree) {
+            (Place::Key | Place::Value, None) => (0, 0),
+            _ => self.position(self.span(tree, problem)),
+        };
+        Entry {
+            file: self.name.to_string(),
+            line,
+            column,
+            path: problem.at.to_string(),
+            message: problem.message.clone(),
+            expected: problem.expected.clone(),
+            help: problem.help.clone(),
+        }
+    }
+
+    /// The line of the key or item at `at`, or of what is nearest; 0 where no line says it.
+    pub(crate) fn line(&self, tree: &Node, at: &At) -> u32 {
+        let found = tree.find(at);
+        if !found.exact || at.parent().is_none() {
+            return 0;
+        }
+        let span = match found.key {
+            Some(span) if !in_list(at) => span,
+            _ => found.node.span,
+        };
+        u32::try_from(line_of(&self.text, span.start)).unwrap_or(u32::MAX)
+    }
+}
+
+fn in_list(at: &At) -> bool {
+    matches!(at.last(), Some(crate::at::Step::Index(_)))
+}

@@ -1,0 +1,32 @@
+//! What is known of a connection before its first request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// One connection: made once at accept, shared by all its requests.
+#[derive(Clone, Debug)]
+pub struct ConnMeta {
+    /// Name of the listener it came in on.
+    pub listener: Arc<str>,
+    /// The TCP peer; `None` on a unix socket.
+    pub peer: Option<SocketAddr>,
+    /// Our end of the connection; `None` on a unix socket.
+    pub local: Option<SocketAddr>,
+    /// The handshake's outcome; `None` on a cleartext listener.
+    pub tls: Option<TlsMeta>,
+}
+
+/// What a TLS handshake settled.
+#[derive(Clone, Debug)]
+pub struct TlsMeta {
+    /// Server name that the client asked for, in lower case.
+    pub server_name: Option<String>,
+    /// `TLSv1.3` or `TLSv1.2`.
+    pub version: &'static str,
+    /// Cipher suite, by its IANA name.
+    pub cipher_suite: &'static str,
+    /// Key exchange group, by its IANA name.
+    pub group: Option<&'static str>,
+    /// Whether a ticket stood in for a full handshake.
+    pub resumed: bool,
+}

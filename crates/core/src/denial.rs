@@ -1,0 +1,376 @@
+//! Why a request is not served: a client was refused (4xx) or we or the upstream failed (5xx).
+//!
+//! Each variant has one stable code. Text for the log stays in the variant and never reaches the
+//! client; what the client gets is made in [`crate::problem`].
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::Method;
+
+/// What a 401 or 403 asks for, as one `Bearer` challenge (RFC 6750 §3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Challenge {
+    /// RFC 6750 §3.1 error; `None` where no credential was sent.
+    pub error: Option<ChallengeError>,
+    /// Scopes that would do, space separated; empty where none are asked for.
+    pub scope: String,
+}
+
+/// The `error` values of RFC 6750 §3.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChallengeError {
+    /// The token lacks a scope.
+    InsufficientScope,
+    /// The request carries its credential in a wrong way.
+    InvalidRequest,
+    /// The token is not, or no longer, good.
+    InvalidToken,
+}
+
+impl ChallengeError {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidToken => "invalid_token",
+        }
+    }
+}
+
+/// A client was refused. `reason` fields are for the log alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// Two explicit credentials in one request (RFC 6750 §2).
+    AmbiguousCredentials,
+    /// The body is larger than the route allows.
+    BodyTooLarge {
+        /// The route's limit in bytes.
+        maximum: u64,
+    },
+    /// The client's address may not come here.
+    ClientNotAllowed,
+    /// The credential was verified but may not do this: a role is missing.
+    RoleMissing {
+        /// Roles of which one is asked for.
+        wanted: Vec<String>,
+    },
+    /// The credential was verified but may not do this: scopes are missing.
+    ScopeMissing {
+        /// The challenge to answer with.
+        challenge: Challenge,
+    },
+    /// A credential was sent and is not good.
+    CredentialInvalid {
+        /// The challenge to answer with.
+        challenge: Challenge,
+        /// What is wrong with it.
+        reason: Cow<'static, str>,
+    },
+    /// No credential was sent where one is needed.
+    CredentialMissing {
+        /// The challenge to answer with.
+        challenge: Challenge,
+    },
+    /// The request head has more bytes or fields than allowed.
+    HeadTooLarge,
+    /// The host is not on the allow-list, or not one for this connection.
+    HostNotAllowed,
+    /// The bytes are not a request that this gateway understands.
+    Malformed {
+        /// What is wrong with them.
+        reason: Cow<'static, str>,
+    },
+    /// The content type is not one the route takes.
+    MediaTypeNotAllowed,
+    /// The route does not take this method.
+    MethodNotAllowed {
+        /// Methods it takes, for `Allow`.
+        allow: Vec<Method>,
+    },
+    /// A limit is used up.
+    RateLimited {
+        /// Name of the limit.
+        limit: String,
+        /// How long to wait; rounded up to whole seconds on the wire.
+        retry_after: Duration,
+    },
+    /// The whole head or body did not arrive in time.
+    RequestTimeout,
+    /// No route takes this path.
+    RouteNotFound,
+    /// The request target is longer than allowed.
+    TargetTooLong,
+    /// The transfer coding is not one we know.
+    TransferCodingUnknown,
+}
+
+impl Denial {
+    /// The status it is answered with.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::AmbiguousCredentials | Self::Malformed { .. } => 400,
+            Self::CredentialInvalid { .. } | Self::CredentialMissing { .. } => 401,
+            Self::ClientNotAllowed | Self::RoleMissing { .. } | Self::ScopeMissing { .. } => 403,
+            Self::RouteNotFound => 404,
+            Self::MethodNotAllowed { .. } => 405,
+            Self::RequestTimeout => 408,
+            Self::BodyTooLarge { .. } => 413,
+            Self::TargetTooLong => 414,
+            Self::MediaTypeNotAllowed => 415,
+            Self::HostNotAllowed => 421,
+            Self::RateLimited { .. } => 429,
+            Self::HeadTooLarge => 431,
+            Self::TransferCodingUnknown => 501,
+        }
+    }
+
+    /// Its stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::AmbiguousCredentials => "ambiguous-credentials",
+            Self::BodyTooLarge { .. } => "body-too-large",
+            Self::ClientNotAllowed => "client-not-allowed",
+            Self::CredentialInvalid { .. } => "credential-invalid",
+            Self::CredentialMissing { .. } => "credential-missing",
+            Self::HeadTooLarge => "head-too-large",
+            Self::HostNotAllowed => "host-not-allowed",
+            Self::Malformed { .. } => "malformed-request",
+            Self::MediaTypeNotAllowed => "media-type-not-allowed",
+            Self::MethodNotAllowed { .. } => "method-not-allowed",
+            Self::RateLimited { .. } => "rate-limited",
+            Self::RequestTimeout => "request-timeout",
+            Self::RoleMissing { .. } => "role-missing",
+            Self::RouteNotFound => "route-not-found",
+            Self::ScopeMissing { .. } => "scope-missing",
+            Self::TargetTooLong => "target-too-long",
+            Self::TransferCodingUnknown => "transfer-coding-unknown",
+        }
+    }
+
+    /// One short sentence for people; names nothing internal.
+    pub const fn title(&self) -> &'static str {
+        match self {
+            Self::AmbiguousCredentials => "More than one credential was sent",
+            Self::BodyTooLarge { .. } => "The request body is too large",
+            Self::ClientNotAllowed => "This address may not use this service",
+            Self::CredentialInvalid { .. } => "The credential is not valid",
+            Self::CredentialMissing { .. } => "A credential is needed",
+            Self::HeadTooLarge => "The request head is too large",
+            Self::HostNotAllowed => "This host is not served here",
+            Self::Malformed { .. } => "The request is malformed",
+            Self::MediaTypeNotAllowed => "This content type is not accepted here",
+            Self::MethodNotAllowed { .. } => "This method is not accepted here",
+            Self::RateLimited { .. } => "Too many requests",
+            Self::RequestTimeout => "The request took too long to arrive",
+            Self::RoleMissing { .. } => "The credential lacks a needed role",
+            Self::RouteNotFound => "Nothing is served at this path",
+            Self::ScopeMissing { .. } => "The credential lacks a needed scope",
+            Self::TargetTooLong => "The request target is too long",
+            Self::TransferCodingUnknown => "This transfer coding is not understood",
+        }
+    }
+
+    /// What the log says beyond the code; never sent to the client.
+    pub fn reason(&self) -> Cow<'_, str> {
+        match self {
+            Self::CredentialInvalid { reason, .. } | Self::Malformed { reason } => {
+                Cow::Borrowed(reason)
+            }
+            Self::RateLimited { limit, .. } => Cow::Owned(format!("limit {limit} is used up")),
+            Self::BodyTooLarge { maximum } => Cow::Owned(format!("more than {maximum} bytes")),
+            Self::RoleMissing { wanted } => {
+                Cow::Owned(format!("one of the roles {} is needed", wanted.join(", ")))
+            }
+            Self::ScopeMissing { challenge } => {
+                Cow::Owned(format!("scopes {} are needed", challenge.scope))
+            }
+            Self::AmbiguousCredentials
+            | Self::ClientNotAllowed
+            | Self::CredentialMissing { .. }
+            | Self::HeadTooLarge
+            | Self::HostNotAllowed
+            | Self::MediaTypeNotAllowed
+            | Self::MethodNotAllowed { .. }
+            | Self::RequestTimeout
+            | Self::RouteNotFound
+            | Self::TargetTooLong
+            | Self::TransferCodingUnknown => Cow::Borrowed(self.title()),
+        }
+    }
+
+    /// One of each, for the list in `docs/denials.md` and for tests.
+    pub fn samples() -> Vec<Self> {
+        let challenge = Challenge::default();
+        vec![
+            Self::AmbiguousCredentials,
+            Self::BodyTooLarge { maximum: 1 },
+            Self::ClientNotAllowed,
+            Self::CredentialInvalid { challenge: challenge.clone(), reason: "sample".into() },
+            Self::CredentialMissing { challenge: challenge.clone() },
+            Self::HeadTooLarge,
+            Self::HostNotAllowed,
+            Self::Malformed { reason: "sample".into() },
+            Self::MediaTypeNotAllowed,
+            Self::MethodNotAllowed { allow: vec![Method::GET] },
+            Self::RateLimited { limit: "sample".into(), retry_after: Duration::from_secs(1) },
+            Self::RequestTimeout,
+            Self::RoleMissing { wanted: vec!["sample".into()] },
+            Self::RouteNotFound,
+            Self::ScopeMissing { challenge },
+            Self::TargetTooLong,
+            Self::TransferCodingUnknown,
+        ]
+    }
+}
+
+/// We, an issuer or the upstream failed; the request was not judged bad.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A defect of ours: a request came to the upstream stage without leave.
+    Internal {
+        /// What went wrong.
+        reason: Cow<'static, str>,
+    },
+    /// No key of the issuer was ever had, so no token can be judged.
+    IssuerUnavailable {
+        /// Name of the issuer in the file.
+        issuer: String,
+        /// When the next attempt is due.
+        retry_after: Duration,
+    },
+    /// More connections or requests than the gateway holds.
+    Overloaded,
+    /// The upstream broke off or spoke no HTTP.
+    UpstreamFailed {
+        /// What went wrong.
+        reason: Cow<'static, str>,
+    },
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+    /// No endpoint of the upstream takes a connection.
+    UpstreamUnavailable {
+        /// What went wrong.
+        reason: Cow<'static, str>,
+    },
+}
+
+impl Fault {
+    /// The status it is answered with.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Internal { .. } => 500,
+            Self::UpstreamFailed { .. } | Self::UpstreamUnavailable { .. } => 502,
+            Self::IssuerUnavailable { .. } | Self::Overloaded => 503,
+            Self::UpstreamTimeout => 504,
+        }
+    }
+
+    /// Its stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Internal { .. } => "internal",
+            Self::IssuerUnavailable { .. } => "issuer-unavailable",
+            Self::Overloaded => "overloaded",
+            Self::UpstreamFailed { .. } => "upstream-failed",
+            Self::UpstreamTimeout => "upstream-timeout",
+            Self::UpstreamUnavailable { .. } => "upstream-unavailable",
+        }
+    }
+
+    /// One short sentence for people; names nothing internal.
+    pub const fn title(&self) -> &'static str {
+        match self {
+            Self::Internal { .. } => "The gateway failed",
+            Self::IssuerUnavailable { .. } => "Credentials cannot be checked at the moment",
+            Self::Overloaded => "The gateway is at its limit",
+            Self::UpstreamFailed { .. } => "The service behind the gateway failed",
+            Self::UpstreamTimeout => "The service behind the gateway did not answer in time",
+            Self::UpstreamUnavailable { .. } => "The service behind the gateway cannot be reached",
+        }
+    }
+
+    /// What the log says beyond the code; never sent to the client.
+    pub fn reason(&self) -> Cow<'_, str> {
+        match self {
+            Self::Internal { reason }
+            | Self::UpstreamFailed { reason }
+            | Self::UpstreamUnavailable { reason } => Cow::Borrowed(reason),
+            Self::IssuerUnavailable { issuer, .. } => {
+                Cow::Owned(format!("no key of issuer {issuer} was ever had"))
+            }
+            Self::Overloaded | Self::UpstreamTimeout => Cow::Borrowed(self.title()),
+        }
+    }
+
+    /// One of each, for the list in `docs/denials.md` and for tests.
+    pub fn samples() -> Vec<Self> {
+        vec![
+            Self::Internal { reason: "sample".into() },
+            Self::IssuerUnavailable {
+                issuer: "sample".into(),
+                retry_after: Duration::from_secs(5),
+            },
+            Self::Overloaded,
+            Self::UpstreamFailed { reason: "sample".into() },
+            Self::UpstreamTimeout,
+            Self::UpstreamUnavailable { reason: "sample".into() },
+        ]
+    }
+}
+
+/// Any answer that is not the upstream's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The client was refused.
+    Denial(Denial),
+    /// Something on our side failed.
+    Fault(Fault),
+}
+
+impl Refusal {
+    /// The status it is answered with.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Denial(denial) => denial.status(),
+            Self::Fault(fault) => fault.status(),
+        }
+    }
+
+    /// Its stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Denial(denial) => denial.code(),
+            Self::Fault(fault) => fault.code(),
+        }
+    }
+
+    /// One short sentence for people.
+    pub const fn title(&self) -> &'static str {
+        match self {
+            Self::Denial(denial) => denial.title(),
+            Self::Fault(fault) => fault.title(),
+        }
+    }
+
+    /// What the log says beyond the code.
+    pub fn reason(&self) -> Cow<'_, str> {
+        match self {
+            Self::Denial(denial) => denial.reason(),
+            Self::Fault(fault) => fault.reason(),
+        }
+    }
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        Self::Denial(denial)
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}

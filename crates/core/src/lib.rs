@@ -1,0 +1,27 @@
+//! The vocabulary of a decision: request head, client, principal, denial, fault, clock, secret,
+//! request id. Pure: no I/O, no global state.
+
+pub mod address;
+pub mod authority;
+pub mod clock;
+pub mod conn;
+pub mod denial;
+pub mod forwarded;
+pub mod head;
+pub mod path;
+pub mod principal;
+pub mod problem;
+pub mod random;
+pub mod request_id;
+pub mod secret;
+
+pub use address::ClientKey;
+pub use authority::{Authority, Host, HostPattern};
+pub use clock::{Clock, Timestamp};
+pub use conn::{ConnMeta, TlsMeta};
+pub use denial::{Challenge, ChallengeError, Denial, Fault, Refusal};
+pub use head::Head;
+pub use path::CanonicalPath;
+pub use principal::Principal;
+pub use request_id::RequestId;
+pub use secret::Secret;

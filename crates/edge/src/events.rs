@@ -1,0 +1,112 @@
+//! What happens at the edge, told to whoever counts and logs it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use portcullis_core::{ConnMeta, Refusal, RequestId};
+use portcullis_tls::Alert;
+use thiserror::Error;
+
+/// A limit on connections that turned one away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cap {
+    /// The process has as many as it may.
+    Maximum,
+    /// This client has as many as it may.
+    PerClient,
+}
+
+impl Cap {
+    /// A stable word for metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Maximum => "maximum",
+            Self::PerClient => "per_client",
+        }
+    }
+}
+
+/// Why a connection ended before it could carry a request.
+#[derive(Debug, Error)]
+pub enum HandshakeFailure {
+    /// We answered the `ClientHello` with an alert.
+    #[error("refused with {}", .0.as_str())]
+    Alert(Alert),
+    /// No protocol of the listener was agreed on.
+    #[error("the client did not ask for a protocol of this listener")]
+    NoProtocol,
+    /// The HTTP/2 preface did not come, or was something else.
+    #[error("no HTTP/2 connection preface")]
+    NoPreface,
+    /// It was not complete in time.
+    #[error("not complete in time")]
+    TimedOut,
+    /// rustls or the socket failed; alerts and versions that do not match are here.
+    #[error(transparent)]
+    Tls(io::Error),
+}
+
+impl HandshakeFailure {
+    /// A stable word for metrics.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Alert(alert) => alert.as_str(),
+            Self::NoPreface => "no_preface",
+            Self::NoProtocol => "no_protocol",
+            Self::TimedOut => "timed_out",
+            Self::Tls(_) => "tls",
+        }
+    }
+}
+
+/// A request that was answered here and never became one of the proxy's.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused<'a> {
+    /// The connection it came on.
+    pub connection: &'a ConnMeta,
+    /// The id in the answer.
+    pub id: &'a RequestId,
+    /// Why, with the status.
+    pub refusal: &'a Refusal,
+    /// `HTTP/1.1` or `HTTP/2`.
+    pub protocol: &'static str,
+    /// The method, where one was read.
+    pub method: Option<&'a str>,
+    /// From the first byte of the head to the refusal.
+    pub lasted: Duration,
+}
+
+/// Told of everything that happens at the edge. Called on the connection's task: must not block.
+pub trait EdgeEvents: Send + Sync + 'static {
+    /// A connection is ready to carry requests.
+    fn opened(&self, connection: &ConnMeta) {
+        let _ = connection;
+    }
+
+    /// A connection that was `opened` is over.
+    fn closed(&self, connection: &ConnMeta, lasted: Duration) {
+        let _ = (connection, lasted);
+    }
+
+    /// A connection was accepted and closed at once.
+    fn turned_away(&self, listener: &str, peer: SocketAddr, cap: Cap) {
+        let _ = (listener, peer, cap);
+    }
+
+    /// A connection ended before it was `opened`.
+    fn handshake_failed(&self, listener: &str, peer: SocketAddr, failure: &HandshakeFailure) {
+        let _ = (listener, peer, failure);
+    }
+
+    /// A request was refused by the gate.
+    fn refused(&self, refused: &Refused<'_>) {
+        let _ = refused;
+    }
+}
+
+/// Nobody listens.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unwatched;
+
+impl EdgeEvents for Unwatched {}

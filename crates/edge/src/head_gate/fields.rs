@@ -1,0 +1,132 @@
+//! The field lines: `name ":" OWS value OWS`, no folding, no space before the colon (RFC 9112 §5).
+
+use portcullis_core::Denial;
+
+/// What was seen of the fields that decide over framing and routing.
+#[derive(Debug, Default)]
+pub(super) struct Seen<'a> {
+    pub(super) host: Option<&'a [u8]>,
+    pub(super) content_length: Option<&'a [u8]>,
+    pub(super) transfer_encoding: Option<&'a [u8]>,
+    pub(super) upgrade: bool,
+}
+
+/// Names that no `Connection` field may nominate: removing them would frame or route anew.
+const UNTOUCHABLE: [&str; 3] = ["content-length", "host", "transfer-encoding"];
+
+pub(super) fn collect<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Seen<'a>, Denial> {
+    let mut seen = Seen::default();
+    for line in lines {
+        let (name, value) = split(line)?;
+        note(&mut seen, name, value)?;
+    }
+    Ok(seen)
+}
+
+/// Whether a `Connection` value nominates a field that frames or routes the request.
+pub(crate) fn nominates_framing(value: &[u8]) -> bool {
+    value
+        .split(|b| *b == b',')
+        .map(<[u8]>::trim_ascii)
+        .any(|token| UNTOUCHABLE.iter().any(|name| folded_equal(token, name)))
+}
+
+/// Whether `bytes` may be a field value: no control character but HTAB (RFC 9110 §5.5).
+pub(crate) fn is_value(bytes: &[u8]) -> bool {
+    bytes.iter().all(|b| *b == b'\t' || (*b >= 0x20 && *b != 0x7f))
+}
+
+fn split(line: &[u8]) -> Result<(&[u8], &[u8]), Denial> {
+    let colon = line
+        .iter()
+        .position(|b| *b == b':')
+        .ok_or_else(|| malformed("a field line has no colon"))?;
+    let (name, rest) = line.split_at(colon);
+    if name.is_empty() || !name.iter().all(|b| is_token_byte(*b)) {
+        // A line that begins with white space (folding) and a space before the colon end here too.
+        return Err(malformed("a field name is not a token"));
+    }
+    let value = trim_ows(rest.strip_prefix(b":").unwrap_or(rest));
+    if is_value(value) {
+        Ok((name, value))
+    } else {
+        Err(malformed("a field value has a control character"))
+    }
+}
+
+fn note<'a>(seen: &mut Seen<'a>, name: &[u8], value: &'a [u8]) -> Result<(), Denial> {
+    if name.eq_ignore_ascii_case(b"host") {
+        once(&mut seen.host, value, "more than one Host field")
+    } else if name.eq_ignore_ascii_case(b"content-length") {
+        once(&mut seen.content_length, value, "more than one Content-Length field")
+    } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        once(&mut seen.transfer_encoding, value, "more than one Transfer-Encoding field")
+    } else if name.eq_ignore_ascii_case(b"connection") {
+        if nominates_framing(value) {
+            return Err(malformed("Connection nominates a field that frames the request"));
+        }
+        Ok(())
+    } else if UNTOUCHABLE.iter().any(|known| folded_equal(name, known)) {
+        // CGI and WSGI read `Content_Length` as `Content-Length`.
+        Err(malformed("a framing field is spelled with an underscore"))
+    } else {
+        seen.upgrade |= name.eq_ignore_ascii_case(b"upgrade");
+        Ok(())
+    }
+}
+
+fn once<'a>(
+    slot: &mut Option<&'a [u8]>,
+    value: &'a [u8],
+    twice: &'static str,
+) -> Result<(), Denial> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(malformed(twice)),
+    }
+}
+
+/// Equal but for case and `_` in place of `-`.
+fn folded_equal(bytes: &[u8], name: &str) -> bool {
+    let fold = |b: &u8| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() };
+    bytes.len() == name.len() && bytes.iter().map(fold).eq(name.bytes())
+}
+
+fn malformed(reason: &'static str) -> Denial {
+    Denial::Malformed { reason: reason.into() }
+}
+
+/// `tchar` of RFC 9110 §5.6.2.
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+/// Cuts optional white space, which is SP and HTAB alone.
+fn trim_ows(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// Whether `bytes` are one token.
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|b| is_token_byte(*b))
+}

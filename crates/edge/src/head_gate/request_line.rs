@@ -1,0 +1,102 @@
+//! The request line: `METHOD SP target SP HTTP/1.x`, one space each (RFC 9112 §3).
+
+use http::{Method, Version};
+use portcullis_core::Denial;
+
+use super::Rejected;
+
+/// Longest method that is read, in bytes; the longest registered one has 18.
+pub(super) const LONGEST_METHOD: usize = 32;
+
+#[derive(Debug)]
+pub(super) struct RequestLine {
+    pub(super) method: Method,
+    pub(super) version: Version,
+}
+
+pub(super) fn parse(line: &[u8], longest_target: usize) -> Result<RequestLine, Rejected> {
+    let mut parts = line.split(|b| *b == b' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(Rejected::malformed("the request line is not method, target, version"));
+    };
+    let method = parse_method(method)?;
+    let judged = parse_version(version).and_then(|version| {
+        judge_method(&method)?;
+        judge_target(target, &method, longest_target)?;
+        Ok(version)
+    });
+    match judged {
+        Ok(version) => Ok(RequestLine { method, version }),
+        Err(denial) => Err(Rejected { denial, method: Some(method) }),
+    }
+}
+
+/// Whether a method is one the gateway handles. `TRACE` echoes credentials, `CONNECT` makes a
+/// tunnel of the gateway.
+pub(crate) fn is_supported_method(method: &Method) -> bool {
+    *method != Method::TRACE && *method != Method::CONNECT
+}
+
+/// The 405 of the gate. What a route takes is not known here, so `Allow` has what any may.
+pub(crate) fn not_allowed() -> Denial {
+    let allow = vec![
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    Denial::MethodNotAllowed { allow }
+}
+
+fn malformed(reason: &'static str) -> Denial {
+    Denial::Malformed { reason: reason.into() }
+}
+
+fn parse_method(bytes: &[u8]) -> Result<Method, Rejected> {
+    if bytes.is_empty()
+        || bytes.len() > LONGEST_METHOD
+        || !bytes.iter().all(u8::is_ascii_uppercase)
+        || bytes == b"PRI"
+    {
+        return Err(Rejected::malformed("the method is not one in upper case letters"));
+    }
+    Method::from_bytes(bytes).map_err(|_| Rejected::malformed("the method is not a token"))
+}
+
+fn judge_method(method: &Method) -> Result<(), Denial> {
+    if is_supported_method(method) { Ok(()) } else { Err(not_allowed()) }
+}
+
+fn parse_version(bytes: &[u8]) -> Result<Version, Denial> {
+    match bytes {
+        b"HTTP/1.1" => Ok(Version::HTTP_11),
+        b"HTTP/1.0" => Ok(Version::HTTP_10),
+        _ => Err(malformed("the version is not HTTP/1.1 or HTTP/1.0")),
+    }
+}
+
+/// Origin form alone (RFC 9112 §3.2.1). The absolute form carries a second authority, and a proxy
+/// of one's own is the only thing that needs it; `OPTIONS *` asks about no resource, and is a 405.
+fn judge_target(target: &[u8], method: &Method, longest: usize) -> Result<(), Denial> {
+    if target.len() > longest {
+        return Err(Denial::TargetTooLong);
+    }
+    if target == b"*" && *method == Method::OPTIONS {
+        return Err(not_allowed());
+    }
+    if target.first() != Some(&b'/') {
+        return Err(malformed("the target does not begin with /"));
+    }
+    if !target.iter().all(u8::is_ascii_graphic) {
+        return Err(malformed("the target has a character that is not visible ASCII"));
+    }
+    if target.contains(&b'#') {
+        return Err(malformed("the target has a fragment"));
+    }
+    Ok(())
+}

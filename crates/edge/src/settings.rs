@@ -1,0 +1,71 @@
+//! What connections may cost: every deadline, size and count of the edge.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
+use portcullis_tls::TlsAcceptor;
+
+/// Limits of connections, replaced as a whole by a reload. A connection reads them when it is
+/// accepted and again for each of its HTTP/1.1 requests.
+#[derive(Clone, Debug)]
+pub struct ConnectionSettings {
+    /// Connections of the process, over all listeners.
+    pub maximum: usize,
+    /// Connections of one client address (IPv6: of one prefix), over all listeners.
+    pub per_client: usize,
+    /// Peers that `per_client` does not hold: trusted proxies.
+    pub per_client_exempt: Vec<IpNet>,
+    /// Bits of an IPv6 address that make one client.
+    pub ipv6_prefix: u8,
+    /// From accept to the end of the TLS handshake.
+    pub tls_handshake: Duration,
+    /// For a whole request head, from its first byte; for the first head of a connection, and for
+    /// the HTTP/2 preface, from the end of the handshake.
+    pub head_time: Duration,
+    /// Bytes of a request head, its request line and last empty line included.
+    pub head_size: usize,
+    /// Fields of a request head.
+    pub head_fields: usize,
+    /// Bytes of a request target.
+    pub target_size: usize,
+    /// For a refusal to be taken by the client. Other answers: the proxy sets it per request.
+    pub write: Duration,
+    /// Between requests on one connection.
+    pub idle: Duration,
+    /// HTTP/2 streams open at once on one connection.
+    pub streams_per_connection: u32,
+    /// Fields that every refusal carries beside its own, such as the security headers.
+    pub answer_fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Default for ConnectionSettings {
+    fn default() -> Self {
+        Self {
+            maximum: 20_000,
+            per_client: 256,
+            per_client_exempt: Vec::new(),
+            ipv6_prefix: 64,
+            tls_handshake: Duration::from_secs(10),
+            head_time: Duration::from_secs(10),
+            head_size: 32 * 1024,
+            head_fields: 100,
+            target_size: 8 * 1024,
+            write: Duration::from_secs(30),
+            idle: Duration::from_secs(75),
+            streams_per_connection: 128,
+            answer_fields: Vec::new(),
+        }
+    }
+}
+
+/// What makes one listener.
+#[derive(Clone, Debug)]
+pub struct ListenerSettings {
+    /// Its name in the file.
+    pub name: Arc<str>,
+    /// Its TLS policy, replaced at runtime; `None` is cleartext HTTP/1.1.
+    pub tls: Option<Arc<ArcSwap<TlsAcceptor>>>,
+}

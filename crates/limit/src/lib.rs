@@ -1,0 +1,18 @@
+//! Counts: quotas, in bounded memory.
+//!
+//! A [`Limiter`] holds one named quota for many keys. It judges by GCRA: each key has one number,
+//! the time at which its bucket will be full again. The table of these is bounded, and making room
+//! in it never sets a key free that is being refused.
+
+mod clock;
+mod digest;
+mod fields;
+mod limiter;
+mod probe;
+mod quota;
+mod shard;
+mod table;
+
+pub use fields::{limit_item, policy_item, whole_seconds};
+pub use limiter::{Limiter, Outcome, Standing};
+pub use quota::Quota;

@@ -1,0 +1,27 @@
+//! What a new snapshot takes over from the one before: counters and keys outlive a reload.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use portcullis_authn::KeyCache;
+use portcullis_core::Clock;
+use portcullis_limit::Limiter;
+
+/// Handles by name. A compile reads them and changes nothing: a refused file leaves all as it was.
+/// The first start, and `check`, hand over an empty one.
+#[derive(Clone, Debug)]
+pub struct Handover {
+    /// Counters by name of the limit; taken with [`Limiter::with_quota`].
+    pub limiters: HashMap<Arc<str>, Limiter>,
+    /// Keys by name of the issuer; taken where [`KeyCache::same_source`] says so.
+    pub keys: HashMap<Arc<str>, KeyCache>,
+    /// The clock of the process.
+    pub clock: Clock,
+}
+
+impl Handover {
+    /// Nothing to take over.
+    pub fn empty(clock: Clock) -> Self {
+        Self { limiters: HashMap::new(), keys: HashMap::new(), clock }
+    }
+}

@@ -1,0 +1,139 @@
+//! The host allow-list: it runs before routing, so that a forged `Host` reaches no route, no log
+//! label and no upstream.
+
+use portcullis_core::{Authority, HostPattern};
+
+use crate::Origin;
+
+/// The allow-list, exact entries before wildcards.
+#[derive(Clone, Debug, Default)]
+pub struct HostAllowList {
+    exact: std::collections::HashMap<portcullis_core::Host, Vec<Entry>>,
+    wildcards: Vec<Entry>,
+}
+
+/// One entry of the file's list.
+#[derive(Clone, Debug)]
+pub struct HostEntry {
+    /// Which hosts it means.
+    pub pattern: HostPattern,
+    /// Whether the entry itself allows TLS 1.2.
+    pub tls12: bool,
+    /// Its line.
+    pub origin: Origin,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    entry: HostEntry,
+    index: usize,
+}
+
+/// Evidence that a host is allowed, with the entry that allows it. Later stages take this and never
+/// a raw `Host`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AllowedHost {
+    index: usize,
+    origin: Origin,
+    tls12: bool,
+}
+
+impl AllowedHost {
+    /// Position of the entry in the file's list.
+    pub const fn index(self) -> usize {
+        self.index
+    }
+
+    /// The line of the entry.
+    pub const fn origin(self) -> Origin {
+        self.origin
+    }
+
+    /// Whether the entry itself allows TLS 1.2.
+    pub const fn allows_tls12(self) -> bool {
+        self.tls12
+    }
+}
+
+impl HostAllowList {
+    /// From the entries in file order.
+    pub fn new(entries: impl IntoIterator<Item = HostEntry>) -> Self {
+        let mut list = Self::default();
+        for (index, entry) in entries.into_iter().enumerate() {
+            if entry.pattern.wildcard {
+                list.wildcards.push(Entry { entry, index });
+            } else {
+                let host = entry.pattern.host.clone();
+                list.exact.entry(host).or_default().push(Entry { entry, index });
+            }
+        }
+        list
+    }
+
+    /// Admits the host of `authority`. An entry with a port matches that port alone, where an
+    /// authority without one has the `default_port` of its scheme.
+    pub fn admit(&self, authority: &Authority, default_port: u16) -> Option<AllowedHost> {
+        let exact = self.exact.get(&authority.host).map_or(&[][..], Vec::as_slice);
+        exact
+            .iter()
+            .chain(&self.wildcards)
+            .find(|entry| entry.matches(authority, default_port))
+            .map(|Entry { entry, index }| AllowedHost {
+                index: *index,
+                origin: entry.origin,
+                tls12: entry.tls12,
+            })
+    }
+}
+
+impl Entry {
+    fn matches(&self, authority: &Authority, default_port: u16) -> bool {
+        if authority.port.is_some() || self.entry.pattern.port.is_none() {
+            return self.entry.pattern.matches(authority);
+        }
+        let host = authority.host.clone();
+        self.entry.pattern.matches(&Authority { host, port: Some(default_port) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(hosts: &[&str], authority: &str, expected: Option<usize>) {
+        let entries = hosts.iter().map(|host| HostEntry {
+            pattern: HostPattern::parse(host).unwrap(),
+            tls12: false,
+            origin: Origin(1),
+        });
+        let list = HostAllowList::new(entries);
+        let admitted = list.admit(&Authority::parse(authority).unwrap(), 443);
+        assert_eq!(admitted.map(AllowedHost::index), expected, "{authority} against {hosts:?}");
+    }
+
+    #[test]
+    fn exact_entries_come_before_wildcards() {
+        check(&["*.app.test", "a.app.test"], "a.app.test", Some(1));
+        check(&["*.app.test", "a.app.test"], "b.app.test", Some(0));
+        check(&["*.app.test"], "app.test", None);
+        check(&["*.app.test"], "a.b.app.test", None);
+    }
+
+    #[test]
+    fn a_port_in_the_entry_binds() {
+        check(&["api.test:443"], "api.test", Some(0));
+        check(&["api.test:443"], "api.test:443", Some(0));
+        check(&["api.test:443"], "api.test:8443", None);
+        check(&["api.test"], "api.test:8443", Some(0));
+    }
+
+    #[test]
+    fn look_alikes_are_refused_among_many() {
+        let names: Vec<String> = (0..500).map(|n| format!("h{n}.test")).collect();
+        let hosts: Vec<&str> = names.iter().map(String::as_str).collect();
+        check(&hosts, "H499.test.", Some(499));
+        check(&hosts, "h499.test.evil.test", None);
+        check(&hosts, "evilh499.test", None);
+    }
+}

@@ -1,0 +1,41 @@
+//! What a route demands and in which order it is asked: [`Pipeline::decide`].
+//!
+//! The `config` crate compiles the file into these types; `proxy` acts on the [`Verdict`]. Handles
+//! on state that outlives a reload come in through [`Handover`].
+
+pub mod access;
+pub mod clients;
+pub mod cors;
+pub mod forward;
+pub mod handover;
+pub mod headers;
+pub mod hosts;
+pub mod identify;
+pub mod limits;
+pub mod media;
+pub mod origin;
+pub mod pipeline;
+pub mod route;
+pub mod table;
+pub mod trace;
+pub mod upstream;
+pub mod verdict;
+
+pub use access::{Access, Way};
+pub use clients::{ClientRules, Clients};
+pub use cors::{CorsPolicy, OriginPattern, RouteCors};
+pub use forward::{CookieRules, Forward, IdentityRules, IdentityValue, SameSite, TokenMode};
+pub use handover::Handover;
+pub use headers::{Applies, FieldAction, Fields, HeaderPolicy, HeaderRule};
+pub use hosts::{AllowedHost, HostAllowList, HostEntry};
+pub use limits::{AddressLimit, FloodGuard, PrincipalKey, PrincipalLimit};
+pub use media::MediaType;
+pub use origin::Origin;
+pub use pipeline::Pipeline;
+pub use portcullis_authn::ReadFrom;
+pub use portcullis_authn::identity::IdentitySigner;
+pub use route::{BodyRules, Route, RouteTimeouts};
+pub use table::{PathPattern, PathPatternError, RouteTable, RouteTableBuilder, TableError};
+pub use trace::{NoTrace, Stage, Trace};
+pub use upstream::{Endpoint, HostHeader, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
+pub use verdict::{Decision, Grant, PreflightAnswer, Verdict};

@@ -1,0 +1,415 @@
+//! The whole policy as one function, read top to bottom: [`Pipeline::decide`].
+
+use std::sync::Arc;
+
+use http::{Method, header};
+use portcullis_core::forwarded::ClientView;
+use portcullis_core::{
+    Challenge, ChallengeError, ClientKey, ConnMeta, Denial, Head, Host, Principal, Refusal,
+};
+use portcullis_limit::{Limiter, Outcome, Standing};
+
+use crate::access::{Access, Way};
+use crate::cors::is_preflight;
+use crate::identify::{identify, missing};
+use crate::table::Found;
+use crate::{
+    AllowedHost, Clients, CorsPolicy, Decision, FloodGuard, Grant, HeaderPolicy, HostAllowList,
+    Origin, PreflightAnswer, PrincipalKey, Route, RouteCors, RouteTable, Stage, Trace, Verdict,
+};
+
+/// Everything that judges a request; immutable, one per snapshot.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// Who may come at all.
+    pub clients: Clients,
+    /// The flood guard, where there is one.
+    pub flood: Option<FloodGuard>,
+    /// The host allow-list.
+    pub hosts: HostAllowList,
+    /// Who answers other origins before a route was found.
+    pub default_cors: Option<Arc<CorsPolicy>>,
+    /// Security headers of answers given before a route was found.
+    pub default_headers: Arc<HeaderPolicy>,
+    /// The routes.
+    pub routes: RouteTable,
+}
+
+/// What was learnt on the way, whatever the verdict.
+#[derive(Default)]
+struct Known {
+    route: Option<Arc<Route>>,
+    cors: Option<Arc<CorsPolicy>>,
+    principal: Option<Arc<Principal>>,
+    standings: Vec<(Limiter, Standing)>,
+}
+
+enum Routed {
+    Answer(Verdict),
+    Route(Arc<Route>),
+}
+
+impl Pipeline {
+    /// Judges one request. Every stage that cannot decide answers with a fault, never a pass.
+    pub async fn decide<T: Trace>(
+        &self,
+        head: &Head<'_>,
+        conn: &ConnMeta,
+        client: &ClientView,
+        trace: &mut T,
+    ) -> Decision {
+        let mut known = Known::default();
+        let walk = self.walk(head, conn, client, trace, &mut known).await;
+        let verdict = walk.unwrap_or_else(Verdict::Deny);
+        let Known { route, cors, principal, standings } = known;
+        Decision { verdict, route, cors, principal, standings }
+    }
+
+    async fn walk<T: Trace>(
+        &self,
+        head: &Head<'_>,
+        conn: &ConnMeta,
+        client: &ClientView,
+        trace: &mut T,
+        known: &mut Known,
+    ) -> Result<Verdict, Refusal> {
+        self.admit_client(client, trace)?;
+        let key = ClientKey::new(client.address, self.clients.ipv6_prefix).to_bytes();
+        self.admit_flood(&key, trace)?;
+        let host = self.admit_host(head, conn, trace)?;
+        known.cors.clone_from(&self.default_cors);
+        let route = match self.admit_route(host, head, trace, known)? {
+            Routed::Answer(verdict) => return Ok(verdict),
+            Routed::Route(route) => route,
+        };
+        admit_shape(&route, head, client, trace)?;
+        admit_address_limits(&route, &key, trace, known)?;
+        let principal = identify_principal(&route, head, trace).await?;
+        known.principal.clone_from(&principal);
+        admit_principal_limits(&route, principal.as_deref(), trace, known)?;
+        permit(&route, principal.as_deref(), trace)?;
+        Ok(Verdict::Forward(Grant::new(route, principal)))
+    }
+
+    fn admit_client<T: Trace>(&self, client: &ClientView, trace: &mut T) -> Result<(), Refusal> {
+        let rules = &self.clients.rules;
+        trace.note(Stage::Client, rules.origin, || {
+            let chain: Vec<String> = client.chain.iter().map(ToString::to_string).collect();
+            format!("client {} (hops {})", client.address, chain.join(", "))
+        });
+        if rules.admits(client.address) { Ok(()) } else { Err(Denial::ClientNotAllowed.into()) }
+    }
+
+    fn admit_flood<T: Trace>(&self, key: &[u8], trace: &mut T) -> Result<(), Refusal> {
+        let Some(guard) = &self.flood else { return Ok(()) };
+        match guard.limiter.admit(key) {
+            Outcome::Admitted(standing) => {
+                trace.note(Stage::FloodGuard, guard.origin, || left(&standing));
+                Ok(())
+            }
+            Outcome::Refused { retry_after } => {
+                trace.note(Stage::FloodGuard, guard.origin, || "used up".to_owned());
+                let limit = guard.limiter.quota().name.to_string();
+                Err(Denial::RateLimited { limit, retry_after }.into())
+            }
+        }
+    }
+
+    fn admit_host<T: Trace>(
+        &self,
+        head: &Head<'_>,
+        conn: &ConnMeta,
+        trace: &mut T,
+    ) -> Result<AllowedHost, Refusal> {
+        let default_port = if head.https { 443 } else { 80 };
+        let admitted = self.hosts.admit(&head.authority, default_port);
+        let admitted = admitted.filter(|host| fits_connection(*host, &head.authority.host, conn));
+        let origin = admitted.map(AllowedHost::origin).unwrap_or_default();
+        trace.note(Stage::Host, origin, || head.authority.to_string());
+        admitted.ok_or_else(|| Denial::HostNotAllowed.into())
+    }
+
+    fn admit_route<T: Trace>(
+        &self,
+        host: AllowedHost,
+        head: &Head<'_>,
+        trace: &mut T,
+        known: &mut Known,
+    ) -> Result<Routed, Refusal> {
+        if is_preflight(head.method, head.headers)
+            && let Some(verdict) = self.answer_preflight(host, head, trace, known)?
+        {
+            return Ok(Routed::Answer(verdict));
+        }
+        let path = head.path.as_str();
+        let route = match self.routes.find(host, path, head.method) {
+            Found::Route(route) => Arc::clone(route),
+            Found::OtherMethods(route, allow) => {
+                trace.note(Stage::Route, route.origin, || format!("{path} takes other methods"));
+                known.note_route(route);
+                return Err(Denial::MethodNotAllowed { allow }.into());
+            }
+            Found::Nothing => {
+                trace.note(Stage::Route, Origin::default(), || format!("no route for {path}"));
+                return Err(Denial::RouteNotFound.into());
+            }
+        };
+        trace.note(Stage::Route, route.origin, || format!("{path} is route {}", route.name));
+        known.note_route(&route);
+        self.check_path_means_one_thing(host, head, &route)?;
+        Ok(Routed::Route(route))
+    }
+
+    /// Servers disagree on `%2F` and on `;`: a path that some would read as another is refused,
+    /// unless the route opted in or both readings are the same route.
+    fn check_path_means_one_thing(
+        &self,
+        host: AllowedHost,
+        head: &Head<'_>,
+        route: &Arc<Route>,
+    ) -> Result<(), Refusal> {
+        if head.path.has_encoded_slash() && !route.encoded_slash {
+            let reason = "encoded slash or double encoding in the path".into();
+            return Err(Denial::Malformed { reason }.into());
+        }
+        let Some(bare) = head.path.without_parameters() else { return Ok(()) };
+        match self.routes.find(host, &bare, head.method) {
+            Found::Route(other) if Arc::ptr_eq(other, route) => Ok(()),
+            Found::Route(_) | Found::OtherMethods(..) | Found::Nothing => {
+                let reason = "path parameters (;) that would change the route".into();
+                Err(Denial::Malformed { reason }.into())
+            }
+        }
+    }
+
+    /// `None`: the route has no CORS, so that the preflight is an ordinary OPTIONS.
+    fn answer_preflight<T: Trace>(
+        &self,
+        host: AllowedHost,
+        head: &Head<'_>,
+        trace: &mut T,
+        known: &mut Known,
+    ) -> Result<Option<Verdict>, Refusal> {
+        let requested = head
+            .headers
+            .get(header::ACCESS_CONTROL_REQUEST_METHOD)
+            .and_then(|value| Method::from_bytes(value.as_bytes()).ok());
+        let Some(requested) = requested else {
+            let reason = "Access-Control-Request-Method is no method".into();
+            return Err(Denial::Malformed { reason }.into());
+        };
+        let path = head.path.as_str();
+        let Some(route) = self.routes.find_for_preflight(host, path, &requested) else {
+            return Ok(None);
+        };
+        let route = Arc::clone(route);
+        known.note_route(&route);
+        self.check_preflight_path(host, head, &route, &requested)?;
+        trace.note(Stage::Cors, route.origin, || format!("preflight for {requested} {path}"));
+        Ok(match &route.cors {
+            RouteCors::App => Some(Verdict::Forward(Grant::for_app_preflight(route))),
+            RouteCors::Off => None,
+            RouteCors::Policy(policy) => {
+                let fields = policy.preflight_fields(head.headers);
+                Some(Verdict::Preflight(PreflightAnswer { fields }))
+            }
+        })
+    }
+
+    fn check_preflight_path(
+        &self,
+        host: AllowedHost,
+        head: &Head<'_>,
+        route: &Arc<Route>,
+        requested: &Method,
+    ) -> Result<(), Refusal> {
+        let asked = Head { method: requested, ..head.clone() };
+        match self.routes.find(host, head.path.as_str(), requested) {
+            Found::Route(_) => self.check_path_means_one_thing(host, &asked, route),
+            Found::OtherMethods(..) | Found::Nothing => Ok(()),
+        }
+    }
+}
+
+impl Known {
+    fn note_route(&mut self, route: &Arc<Route>) {
+        self.route = Some(Arc::clone(route));
+        self.cors = match &route.cors {
+            RouteCors::Policy(policy) => Some(Arc::clone(policy)),
+            RouteCors::App | RouteCors::Off => None,
+        };
+    }
+}
+
+/// A TLS 1.2 connection serves a host only if the host's entry allows 1.2, or the handshake asked
+/// for that very name: no host is reached under the weaker policy of another.
+fn fits_connection(host: AllowedHost, name: &Host, conn: &ConnMeta) -> bool {
+    let Some(tls) = &conn.tls else { return true };
+    if tls.version != "TLSv1.2" || host.allows_tls12() {
+        return true;
+    }
+    matches!((name, &tls.server_name), (Host::Name(name), Some(asked)) if **name == **asked)
+}
+
+fn admit_shape<T: Trace>(
+    route: &Route,
+    head: &Head<'_>,
+    client: &ClientView,
+    trace: &mut T,
+) -> Result<(), Refusal> {
+    if let Some(rules) = &route.clients
+        && !rules.admits(client.address)
+    {
+        trace.note(Stage::Client, rules.origin, || format!("{} on this route", client.address));
+        return Err(Denial::ClientNotAllowed.into());
+    }
+    let body = &route.body;
+    trace.note(Stage::Shape, body.origin, || match head.content_length {
+        Some(length) => format!("body of {length} bytes, {} allowed", body.maximum),
+        None if head.has_body => format!("body of unknown length, {} allowed", body.maximum),
+        None => "no body".to_owned(),
+    });
+    if head.content_length.is_some_and(|length| length > body.maximum) {
+        return Err(Denial::BodyTooLarge { maximum: body.maximum }.into());
+    }
+    if head.has_body && !body.types.is_empty() {
+        let mut values = head.headers.get_all(header::CONTENT_TYPE).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return Err(Denial::MediaTypeNotAllowed.into());
+        };
+        let text = value.to_str().unwrap_or_default();
+        if !body.types.iter().any(|media| media.accepts(text)) {
+            return Err(Denial::MediaTypeNotAllowed.into());
+        }
+    }
+    Ok(())
+}
+
+fn admit_address_limits<T: Trace>(
+    route: &Route,
+    key: &[u8],
+    trace: &mut T,
+    known: &mut Known,
+) -> Result<(), Refusal> {
+    for limit in &route.address_limits {
+        count(&limit.limiter, key, Stage::AddressLimits, limit.origin, trace, known)?;
+    }
+    Ok(())
+}
+
+fn admit_principal_limits<T: Trace>(
+    route: &Route,
+    principal: Option<&Principal>,
+    trace: &mut T,
+    known: &mut Known,
+) -> Result<(), Refusal> {
+    for limit in &route.principal_limits {
+        let key = principal_key(&limit.key, principal);
+        count(&limit.limiter, &key, Stage::PrincipalLimits, limit.origin, trace, known)?;
+    }
+    Ok(())
+}
+
+/// Anonymous callers, and principals without the claim, share one bucket.
+fn principal_key(key: &PrincipalKey, principal: Option<&Principal>) -> Vec<u8> {
+    let Some(principal) = principal else { return Vec::new() };
+    match key {
+        PrincipalKey::Claim(path) => match principal.claim(path) {
+            Some(serde_json::Value::String(text)) => [b"s", text.as_bytes()].concat(),
+            Some(value) => [b"v", value.to_string().as_bytes()].concat(),
+            None => Vec::new(),
+        },
+        PrincipalKey::Principal => {
+            [principal.issuer.as_bytes(), b"\0", principal.subject.as_bytes()].concat()
+        }
+    }
+}
+
+fn count<T: Trace>(
+    limiter: &Limiter,
+    key: &[u8],
+    stage: Stage,
+    origin: Origin,
+    trace: &mut T,
+    known: &mut Known,
+) -> Result<(), Refusal> {
+    let name = &limiter.quota().name;
+    match limiter.admit(key) {
+        Outcome::Admitted(standing) => {
+            trace.note(stage, origin, || format!("{name}: {}", left(&standing)));
+            known.standings.push((limiter.clone(), standing));
+            Ok(())
+        }
+        Outcome::Refused { retry_after } => {
+            trace.note(stage, origin, || format!("{name}: used up"));
+            let standing = Standing { remaining: 0, reset: retry_after };
+            known.standings.push((limiter.clone(), standing));
+            Err(Denial::RateLimited { limit: name.to_string(), retry_after }.into())
+        }
+    }
+}
+
+fn left(standing: &Standing) -> String {
+    format!("{} left", standing.remaining)
+}
+
+async fn identify_principal<T: Trace>(
+    route: &Route,
+    head: &Head<'_>,
+    trace: &mut T,
+) -> Result<Option<Arc<Principal>>, Refusal> {
+    let (ways, anonymous, origin) = match &route.access {
+        Access::AnyOf { ways, anonymous, origin, .. } => (ways, *anonymous, *origin),
+        Access::Public { origin } => {
+            trace
+                .note(Stage::Identify, *origin, || "public: no credential is looked at".to_owned());
+            return Ok(None);
+        }
+    };
+    let identified = identify(ways, head).await;
+    trace.note(Stage::Identify, origin, || match &identified {
+        Ok(Some(principal)) => {
+            format!("{} of issuer {}", principal.subject, principal.issuer_name)
+        }
+        Ok(None) => "no credential".to_owned(),
+        Err(refusal) => refusal.reason().into_owned(),
+    });
+    match identified? {
+        None if !anonymous => Err(missing(ways).into()),
+        principal => Ok(principal),
+    }
+}
+
+fn permit<T: Trace>(
+    route: &Route,
+    principal: Option<&Principal>,
+    trace: &mut T,
+) -> Result<(), Refusal> {
+    let (Access::AnyOf { ways, roles, origin, .. }, Some(principal)) = (&route.access, principal)
+    else {
+        return Ok(());
+    };
+    let of_issuer = |way: &&Way| way.issuer.settings().name == principal.issuer_name;
+    let granted = ways.iter().filter(of_issuer).find(|way| has_scopes(principal, way));
+    let Some(way) = granted else {
+        let first = ways.iter().find(of_issuer);
+        trace.note(Stage::Permit, first.map_or(*origin, |way| way.origin), || {
+            format!("scopes {}", principal.scopes.join(" "))
+        });
+        let scope = first.map(|way| way.scopes.join(" ")).unwrap_or_default();
+        let error = Some(ChallengeError::InsufficientScope);
+        return Err(Denial::ScopeMissing { challenge: Challenge { error, scope } }.into());
+    };
+    trace.note(Stage::Permit, way.origin, || {
+        let (scopes, roles) = (principal.scopes.join(" "), principal.roles.join(", "));
+        format!("scopes [{scopes}], roles [{roles}]")
+    });
+    if roles.is_empty() || roles.iter().any(|role| principal.roles.contains(role)) {
+        return Ok(());
+    }
+    Err(Denial::RoleMissing { wanted: roles.clone() }.into())
+}
+
+fn has_scopes(principal: &Principal, way: &Way) -> bool {
+    way.scopes.iter().all(|scope| principal.scopes.contains(scope))
+}

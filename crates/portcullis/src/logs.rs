@@ -1,0 +1,132 @@
+//! Where lines go: the access log, the audit log, and our own log on standard error.
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use portcullis_proxy::{LogSink, Metrics};
+use tracing_subscriber::EnvFilter;
+
+/// Lines a writer may be behind by.
+const QUEUE: usize = 8192;
+
+/// Where a log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A file, appended to.
+    File(PathBuf),
+    /// Nowhere.
+    Off,
+    /// Standard error.
+    Stderr,
+    /// Standard output.
+    Stdout,
+}
+
+/// A thread that writes lines; ends when it is dropped and the queue is empty.
+#[derive(Debug)]
+struct Writer {
+    lines: Option<SyncSender<String>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    fn start(target: &Target) -> std::io::Result<Option<Self>> {
+        let out: Box<dyn Write + Send> = match target {
+            Target::File(path) => {
+                Box::new(std::fs::OpenOptions::new().create(true).append(true).open(path)?)
+            }
+            Target::Off => return Ok(None),
+            Target::Stderr => Box::new(std::io::stderr()),
+            Target::Stdout => Box::new(std::io::stdout()),
+        };
+        let (lines, queue) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || write(out, &queue))?;
+        Ok(Some(Self { lines: Some(lines), thread: Mutex::new(Some(thread)) }))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.lines = None;
+        if let Some(thread) = self.thread.lock().take() {
+            thread.join().ok();
+        }
+    }
+}
+
+/// Writes until all senders are gone; flushes whenever the queue runs empty.
+fn write(out: Box<dyn Write + Send>, queue: &Receiver<String>) {
+    let mut out = BufWriter::with_capacity(64 * 1024, out);
+    while let Ok(first) = queue.recv() {
+        let mut line = first;
+        loop {
+            line.push('\n');
+            out.write_all(line.as_bytes()).ok();
+            match queue.try_recv() {
+                Ok(next) => line = next,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            }
+        }
+        out.flush().ok();
+    }
+}
+
+/// The two logs of requests; targets change on reload.
+#[derive(Debug)]
+pub struct Logs {
+    access: ArcSwapOption<Writer>,
+    audit: ArcSwapOption<Writer>,
+    metrics: Arc<Metrics>,
+}
+
+impl Logs {
+    /// Both off.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { access: ArcSwapOption::empty(), audit: ArcSwapOption::empty(), metrics }
+    }
+
+    /// Opens the targets anew, so that rotated files are let go. On an error nothing changes.
+    pub fn open(&self, access: &Target, audit: &Target) -> std::io::Result<()> {
+        let (access, audit) = (Writer::start(access)?, Writer::start(audit)?);
+        self.access.store(access.map(Arc::new));
+        self.audit.store(audit.map(Arc::new));
+        Ok(())
+    }
+
+    /// Writes what is queued and stops.
+    pub fn close(&self) {
+        self.access.store(None);
+        self.audit.store(None);
+    }
+}
+
+impl LogSink for Logs {
+    fn access(&self, line: String) {
+        let guard = self.access.load();
+        let Some(lines) = guard.as_ref().and_then(|writer| writer.lines.as_ref()) else { return };
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = lines.try_send(line) {
+            self.metrics.log_dropped.inc();
+        }
+    }
+
+    fn audit(&self, line: String) {
+        // An audit line is never dropped: a full queue slows the request that makes it.
+        let guard = self.audit.load();
+        if let Some(lines) = guard.as_ref().and_then(|writer| writer.lines.as_ref()) {
+            lines.send(line).ok();
+        }
+    }
+}
+
+/// Our own log: JSON on standard error, pingora's lines at warnings and above.
+pub fn start_own_log() {
+    let filter = EnvFilter::new("info,pingora=warn,pingora_core=warn,pingora_proxy=warn");
+    let log = tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_env_filter(filter);
+    tracing_log::LogTracer::init().ok();
+    tracing::subscriber::set_global_default(log.finish()).ok();
+}

@@ -1,0 +1,26 @@
+//! The gateway: arguments, wiring, reload, signals, admin listener, demo.
+
+mod admin;
+mod check;
+mod cli;
+mod demo;
+mod explain;
+mod logs;
+mod probes;
+mod reload;
+mod run;
+mod runtime;
+mod shutdown;
+mod watch;
+mod web;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // First of all: whoever asks rustls for a provider before this would get another one.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    cli::main()
+}

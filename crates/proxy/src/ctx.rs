@@ -1,0 +1,102 @@
+//! What is carried through the phases of one request.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_core::{ConnMeta, Principal, Refusal, RequestId, Timestamp};
+use portcullis_policy::{CorsPolicy, Endpoint, Grant, Route};
+
+use crate::intake::Request;
+use crate::record::Record;
+use crate::serving::Serving;
+
+/// One request's context. Its record is written when it is dropped, so that a request that is cut
+/// off leaves one too.
+#[derive(Debug)]
+pub struct Ctx {
+    pub(crate) serving: Arc<Serving>,
+    pub(crate) started: Duration,
+    pub(crate) time: Timestamp,
+    pub(crate) id: RequestId,
+    pub(crate) conn: Option<Arc<ConnMeta>>,
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) hops: Vec<IpAddr>,
+    pub(crate) https: bool,
+    pub(crate) request: Option<Request>,
+    pub(crate) raw: Option<RawRequest>,
+    pub(crate) route: Option<Arc<Route>>,
+    pub(crate) cors: Option<Arc<CorsPolicy>>,
+    pub(crate) principal: Option<Arc<Principal>>,
+    pub(crate) rate_fields: Vec<(http::HeaderName, http::HeaderValue)>,
+    pub(crate) grant: Option<Grant>,
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) pending: Option<Refusal>,
+    pub(crate) tries: u32,
+    pub(crate) body_in: u64,
+    pub(crate) body_out: u64,
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) upstream_address: Option<String>,
+    pub(crate) upstream_started: Option<Duration>,
+    pub(crate) upstream_took: Option<Duration>,
+    pub(crate) status: Option<u16>,
+    pub(crate) preflight: bool,
+    pub(crate) aborted: bool,
+}
+
+/// What the log shows of a request, as received.
+#[derive(Clone, Debug)]
+pub(crate) struct RawRequest {
+    pub(crate) method: http::Method,
+    pub(crate) host: String,
+    pub(crate) target: String,
+    pub(crate) version: &'static str,
+}
+
+impl Ctx {
+    pub(crate) fn new(serving: Arc<Serving>) -> Self {
+        let (started, time) = (serving.clock.monotonic(), serving.clock.now());
+        Self {
+            serving,
+            started,
+            time,
+            id: RequestId::new(time),
+            conn: None,
+            client: None,
+            hops: Vec::new(),
+            https: false,
+            request: None,
+            raw: None,
+            route: None,
+            cors: None,
+            principal: None,
+            rate_fields: Vec::new(),
+            grant: None,
+            refusal: None,
+            pending: None,
+            tries: 0,
+            body_in: 0,
+            body_out: 0,
+            endpoint: None,
+            upstream_address: None,
+            upstream_started: None,
+            upstream_took: None,
+            status: None,
+            preflight: false,
+            aborted: false,
+        }
+    }
+
+    /// What is left of the route's total time; zero once it is over.
+    pub(crate) fn remaining(&self) -> Duration {
+        let total = self.route.as_ref().map_or(Duration::from_mins(1), |r| r.timeouts.total);
+        total.saturating_sub(self.serving.clock.monotonic().saturating_sub(self.started))
+    }
+}
+
+impl Drop for Ctx {
+    fn drop(&mut self) {
+        let recorder = Arc::clone(&self.serving.recorder);
+        recorder.record(&Record::of(self));
+    }
+}

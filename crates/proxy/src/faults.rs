@@ -1,0 +1,61 @@
+//! From pingora's errors to our refusals: who failed decides between 4xx, 502 and 504.
+
+use pingora::{Error, ErrorSource, ErrorType};
+use portcullis_core::{Denial, Fault, Refusal};
+
+/// What an error means for the client; `None` where the client is gone and nothing can be said.
+pub(crate) fn refusal(error: &Error) -> Option<Refusal> {
+    use ErrorType as T;
+    let reason = || error.etype().as_str().to_owned().into();
+    match (error.etype(), error.esource()) {
+        (T::HTTPStatus(413), _) => Some(Denial::BodyTooLarge { maximum: 0 }.into()),
+        (
+            T::ReadTimedout | T::ConnectTimedout | T::TLSHandshakeTimedout | T::WriteTimedout,
+            ErrorSource::Upstream,
+        ) => Some(Fault::UpstreamTimeout.into()),
+        (T::ReadTimedout, ErrorSource::Downstream) => Some(Denial::RequestTimeout.into()),
+        (T::ConnectTimedout, _) => Some(Fault::UpstreamTimeout.into()),
+        (
+            T::ReadError | T::WriteError | T::ConnectionClosed | T::WriteTimedout,
+            ErrorSource::Downstream,
+        ) => None,
+        (_, ErrorSource::Downstream) => Some(Denial::Malformed { reason: reason() }.into()),
+        (_, ErrorSource::Upstream) if is_connect(error) => {
+            Some(Fault::UpstreamUnavailable { reason: reason() }.into())
+        }
+        (_, ErrorSource::Upstream) => Some(Fault::UpstreamFailed { reason: reason() }.into()),
+        (_, ErrorSource::Internal | ErrorSource::Unset) => {
+            Some(Fault::Internal { reason: reason() }.into())
+        }
+    }
+}
+
+fn is_connect(error: &Error) -> bool {
+    use ErrorType as T;
+    matches!(
+        error.etype(),
+        T::ConnectError
+            | T::ConnectNoRoute
+            | T::ConnectRefused
+            | T::InvalidCert
+            | T::SocketError
+            | T::TLSHandshakeFailure
+    )
+}
+
+/// The `kind` label of a failed attempt.
+pub(crate) fn kind(error: &Error) -> &'static str {
+    use ErrorType as T;
+    if matches!(error.etype(), T::InvalidCert | T::TLSHandshakeFailure) {
+        "tls"
+    } else if matches!(
+        error.etype(),
+        T::ConnectTimedout | T::ReadTimedout | T::TLSHandshakeTimedout | T::WriteTimedout
+    ) {
+        "timeout"
+    } else if is_connect(error) {
+        "connect"
+    } else {
+        "response"
+    }
+}

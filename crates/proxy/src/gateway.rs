@@ -1,0 +1,309 @@
+//! The phases of pingora's `HttpProxy`, each in a few lines: what is decided is decided in policy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+use portcullis_core::{ConnMeta, Denial, Refusal};
+use portcullis_policy::{Decision, Grant, NoTrace, Verdict};
+
+use crate::ctx::Ctx;
+use crate::intake::Request;
+use crate::serving::Serving;
+use crate::{answer, faults, request_fields, response_fields};
+
+/// Attempts beyond the configured ones when a pooled connection turns out to be closed.
+const STALE_TRIES: u32 = 2;
+
+/// The gateway as pingora drives it.
+#[derive(Debug)]
+pub struct Gateway {
+    serving: Arc<ArcSwap<Serving>>,
+}
+
+impl Gateway {
+    /// Serves whatever snapshot stands in `serving` when a request comes.
+    pub fn new(serving: Arc<ArcSwap<Serving>>) -> Self {
+        Self { serving }
+    }
+
+    async fn decide(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Decision, Refusal> {
+        let has_body = !session.as_downstream_mut().is_body_empty();
+        let req = session.req_header();
+        ctx.note_raw(req);
+        let client = ctx.note_client(&req.headers);
+        let Some(conn) = ctx.conn.clone() else {
+            let reason = "a connection that the edge does not know".into();
+            return Err(portcullis_core::Fault::Internal { reason }.into());
+        };
+        let request = Request::read(req, has_body, ctx.https)?;
+        let head = request.head(&req.headers, ctx.https);
+        let pipeline = &ctx.serving.pipeline;
+        let decision = pipeline.decide(&head, &conn, &client, &mut NoTrace).await;
+        ctx.request = Some(request);
+        Ok(decision)
+    }
+}
+
+/// Keeps what was learnt for the answer and the record.
+fn note_decision(ctx: &mut Ctx, decision: Decision) -> Verdict {
+    let Decision { verdict, route, cors, principal, standings } = decision;
+    ctx.rate_fields = portcullis_policy::limits::fields(&standings);
+    ctx.route = route;
+    ctx.cors = cors;
+    ctx.principal = principal;
+    verdict
+}
+
+fn set_timeouts(session: &mut Session, ctx: &Ctx) {
+    let req = session.req_header();
+    let close = req.version == http::Version::HTTP_10 || request_fields::wants_close(&req.headers);
+    let remaining = ctx.remaining();
+    let downstream = session.as_downstream_mut();
+    // Unset, pingora waits for ever once the first request is done.
+    downstream.set_keepalive((!close).then(|| ctx.serving.idle.as_secs().max(1)));
+    downstream.set_read_timeout(Some(remaining));
+    downstream.set_write_timeout(Some(ctx.serving.write));
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Ctx;
+
+    fn new_ctx(&self) -> Ctx {
+        Ctx::new(self.serving.load_full())
+    }
+
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+        ctx.conn = session
+            .digest()
+            .and_then(|digest| digest.proxy_digest.as_ref())
+            .and_then(|proxy| proxy.user_data.as_ref())
+            .and_then(|data| data.downcast_ref::<Arc<ConnMeta>>())
+            .cloned();
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        let decided = self.decide(session, ctx).await;
+        let verdict = match decided {
+            Ok(decision) => note_decision(ctx, decision),
+            Err(refusal) => Verdict::Deny(refusal),
+        };
+        set_timeouts(session, ctx);
+        match verdict {
+            Verdict::Deny(refusal) => answer::refuse(session, ctx, refusal).await.map(|()| true),
+            Verdict::Preflight(given) => {
+                answer::preflight(session, ctx, given).await.map(|()| true)
+            }
+            Verdict::Forward(grant) => {
+                ctx.grant = Some(grant);
+                request_fields::drop_nominated(session.req_header_mut());
+                Ok(false)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        let Some(grant) = ctx.grant.clone() else {
+            return Error::e_explain(
+                ErrorType::InternalError,
+                "nothing is forwarded without leave",
+            );
+        };
+        ctx.tries += 1;
+        let upstream = &grant.route().forward.upstream;
+        if ctx.tries > 1 {
+            let retries = &ctx.serving.recorder.metrics.upstream_retries;
+            retries.with_label_values(&[&upstream.name]).inc();
+        }
+        let serving = Arc::clone(&ctx.serving);
+        let Some(pool) = serving.pools.get(&upstream.name) else {
+            return Error::e_explain(ErrorType::InternalError, "the upstream has no pool");
+        };
+        let wait = read_timeout(session, &grant).min(ctx.remaining());
+        match pool.peer(wait.max(Duration::from_millis(1))).await {
+            Ok((peer, endpoint)) => {
+                ctx.upstream_address = Some(endpoint.authority());
+                ctx.endpoint = Some(endpoint.clone());
+                ctx.upstream_started.get_or_insert_with(|| serving.clock.monotonic());
+                Ok(Box::new(peer))
+            }
+            Err(fault) => {
+                count_failure(ctx, "resolve");
+                ctx.pending = Some(fault.into());
+                Err(Error::explain(ErrorType::HTTPStatus(502), "no address"))
+            }
+        }
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        req: &mut RequestHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        let (Some(grant), Some(request), Some(endpoint)) =
+            (&ctx.grant, &ctx.request, &ctx.endpoint)
+        else {
+            return Error::e_explain(
+                ErrorType::InternalError,
+                "nothing is forwarded without leave",
+            );
+        };
+        request_fields::rewrite(ctx, grant, request, endpoint, req)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        ctx.body_in += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        let maximum = ctx.route.as_ref().map_or(0, |route| route.body.maximum);
+        if ctx.body_in > maximum {
+            ctx.pending = Some(Denial::BodyTooLarge { maximum }.into());
+            return Err(Error::explain(ErrorType::HTTPStatus(413), "body too large"));
+        }
+        if ctx.remaining().is_zero() {
+            ctx.pending = Some(Denial::RequestTimeout.into());
+            return Err(Error::explain(ErrorType::HTTPStatus(408), "total time is over"));
+        }
+        // An empty last chunk would be written to an HTTP/1.1 upstream as a second terminator.
+        if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        answer: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        if answer.status.is_informational() {
+            return Ok(());
+        }
+        let now = ctx.serving.clock.monotonic();
+        ctx.upstream_took = ctx.upstream_started.map(|started| now.saturating_sub(started));
+        ctx.status = Some(answer.status.as_u16());
+        response_fields::apply(session, ctx, answer)
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Duration>> {
+        ctx.body_out += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        if !end_of_stream && ctx.remaining().is_zero() {
+            return Error::e_explain(ErrorType::ReadTimedout, "total time is over");
+        }
+        Ok(None)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut Ctx,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        count_failure(ctx, faults::kind(&error));
+        // Not a byte was sent, so that any method may be tried again.
+        error.set_retry(ctx.tries <= retries(ctx) && !ctx.remaining().is_zero());
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        ctx: &mut Ctx,
+        reused: bool,
+    ) -> Box<Error> {
+        if ctx.pending.is_none() && error.esource() == &pingora::ErrorSource::Upstream {
+            count_failure(ctx, faults::kind(&error));
+        }
+        let replayable = session.req_header().method.is_idempotent()
+            && !session.as_ref().retry_buffer_truncated()
+            && session.response_written().is_none()
+            && !ctx.remaining().is_zero();
+        if replayable {
+            error.retry.decide_reuse(reused);
+        } else {
+            error.set_retry(false);
+        }
+        let allowed = retries(ctx) + if reused { STALE_TRIES } else { 0 };
+        if ctx.tries > allowed {
+            error.set_retry(false);
+        }
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Ctx,
+    ) -> FailToProxy {
+        let refusal = ctx.pending.take().or_else(|| faults::refusal(error));
+        let written = session.response_written().is_some_and(|r| !r.status.is_informational());
+        tracing::debug!(request_id = %ctx.id, %error, "not proxied");
+        let mut code = 0;
+        match refusal {
+            Some(refusal) if !written => {
+                code = refusal.status();
+                if answer::refuse(session, ctx, refusal).await.is_err() {
+                    ctx.aborted = true;
+                }
+            }
+            Some(_) | None => ctx.aborted = true,
+        }
+        FailToProxy { error_code: code, can_reuse_downstream: false }
+    }
+
+    fn suppress_error_log(&self, _: &Session, _: &Ctx, _: &Error) -> bool {
+        // Each request leaves one record; pingora's own line would carry path and query.
+        true
+    }
+
+    fn request_summary(&self, _: &Session, ctx: &Ctx) -> String {
+        format!("request {}", ctx.id)
+    }
+}
+
+/// pingora has one time-out for the head and for gaps in the body: the shorter of the two, but for
+/// event streams, whose gaps are what a client asked for.
+fn read_timeout(session: &Session, grant: &Grant) -> Duration {
+    let timeouts = &grant.route().forward.upstream.timeouts;
+    let accept = session.req_header().headers.get(header::ACCEPT);
+    let events = accept.is_some_and(|v| v.as_bytes().starts_with(b"text/event-stream"));
+    if events { timeouts.between_reads } else { timeouts.response_head.min(timeouts.between_reads) }
+}
+
+fn retries(ctx: &Ctx) -> u32 {
+    ctx.grant.as_ref().map_or(0, |grant| grant.route().forward.upstream.retries)
+}
+
+fn count_failure(ctx: &Ctx, kind: &str) {
+    let Some(grant) = &ctx.grant else { return };
+    let failures = &ctx.serving.recorder.metrics.upstream_failures;
+    failures.with_label_values(&[&*grant.route().forward.upstream.name, kind]).inc();
+}

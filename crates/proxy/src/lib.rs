@@ -1,0 +1,23 @@
+//! The adapter between the pipeline and pingora's `HttpProxy`: phases, upstreams, answers, records.
+
+mod answer;
+pub mod ctx;
+mod faults;
+mod gateway;
+mod identity_fields;
+mod intake;
+pub mod metrics;
+pub mod pool;
+pub mod record;
+pub mod redact;
+mod request_fields;
+mod response_fields;
+pub mod serving;
+
+pub use gateway::Gateway;
+pub use metrics::Metrics;
+pub use pool::{Pool, PoolError};
+pub use record::{Decisions, LogSink, Record, Recorder};
+pub use redact::Redaction;
+pub use request_fields::reserved_fields;
+pub use serving::Serving;

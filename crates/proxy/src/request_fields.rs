@@ -1,0 +1,233 @@
+//! What the app receives: nothing the client may not say, and what the gateway says of it.
+
+use http::{HeaderMap, HeaderName, header};
+use pingora::http::RequestHeader;
+use pingora::{Error, ErrorType, Result};
+use portcullis_core::request_id::REQUEST_ID_HEADER;
+use portcullis_policy::{Access, Endpoint, Grant, HostHeader, IdentityValue, ReadFrom, TokenMode};
+
+use crate::ctx::Ctx;
+use crate::identity_fields;
+use crate::intake::Request;
+
+/// Fields that tell of hops, rewrite targets or methods, or speak for proxies; apps and frameworks
+/// believe them, so that no client may say them.
+const RESERVED: [&str; 24] = [
+    "cf-connecting-ip",
+    "client-cert",
+    "client-cert-chain",
+    "client-ip",
+    "fastly-client-ip",
+    "forwarded",
+    "front-end-https",
+    "proxy",
+    "proxy-authorization",
+    "proxy-connection",
+    "true-client-ip",
+    "via",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
+    "x-host",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-real-ip",
+    "x-request-id",
+    "x-rewrite-url",
+    "x-url-scheme",
+];
+
+/// Every field that begins so is reserved too.
+const RESERVED_PREFIXES: [&str; 3] = ["x-forwarded-", "x-original-", "x-portcullis-"];
+
+/// Drops what the client nominated in `Connection`, in the request as received: nominated fields go
+/// first, ours are added after (RFC 9110 §7.6.1).
+pub(crate) fn drop_nominated(req: &mut RequestHeader) {
+    let nominated: Vec<String> = req
+        .headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    req.remove_header(&header::CONNECTION);
+    for name in nominated {
+        // The gate refuses a nominated Host or framing field; they stay, whatever is said.
+        if !matches!(name.as_str(), "host" | "content-length" | "transfer-encoding") {
+            req.remove_header(name.as_str());
+        }
+    }
+}
+
+/// Takes out reserved fields in every spelling: case, `_` for `-`, duplicates.
+fn strip(ctx: &Ctx, req: &mut RequestHeader) {
+    let reserved: Vec<HeaderName> =
+        req.headers.keys().filter(|name| is_reserved(ctx, name)).cloned().collect();
+    for name in reserved {
+        req.remove_header(&name);
+    }
+}
+
+fn is_reserved(ctx: &Ctx, name: &HeaderName) -> bool {
+    let text = name.as_str();
+    let folded;
+    let text = if text.contains('_') {
+        folded = text.replace('_', "-");
+        folded.as_str()
+    } else {
+        text
+    };
+    RESERVED_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+        || ctx.serving.reserved_fields.contains(text)
+}
+
+/// Rewrites the head for the upstream, after hop-by-hop fields are gone.
+pub(crate) fn rewrite(
+    ctx: &Ctx,
+    grant: &Grant,
+    request: &Request,
+    endpoint: &Endpoint,
+    req: &mut RequestHeader,
+) -> Result<()> {
+    let forward = &grant.route().forward;
+    strip(ctx, req);
+    strip_credentials(grant, req)?;
+    let target = upstream_target(grant, request)?;
+    req.set_raw_path(target.as_bytes())?;
+    let host = match forward.upstream.host_header {
+        HostHeader::Endpoint => endpoint.authority(),
+        HostHeader::Keep => request.authority.to_string(),
+    };
+    req.insert_header(header::HOST, host)?;
+    for name in [header::TRAILER, header::TE, header::UPGRADE] {
+        req.remove_header(&name);
+    }
+    let hops: Vec<String> = ctx.hops.iter().map(ToString::to_string).collect();
+    req.insert_header("X-Forwarded-For", hops.join(", "))?;
+    req.insert_header("X-Forwarded-Proto", if ctx.https { "https" } else { "http" })?;
+    req.insert_header("X-Forwarded-Host", request.authority.to_string())?;
+    req.insert_header(REQUEST_ID_HEADER, ctx.id.as_str())?;
+    tell_identity(ctx, grant, req)
+}
+
+/// The client's credential goes no further, unless the route hands it on as it came.
+fn strip_credentials(grant: &Grant, req: &mut RequestHeader) -> Result<()> {
+    if grant.route().forward.identity.token == TokenMode::Original {
+        return Ok(());
+    }
+    req.remove_header(&header::AUTHORIZATION);
+    for name in token_places(grant).filter_map(|place| match place {
+        ReadFrom::Cookie(name) => Some(name),
+        ReadFrom::Authorization | ReadFrom::Query(_) => None,
+    }) {
+        strip_cookie(name, req)?;
+    }
+    Ok(())
+}
+
+fn token_places(grant: &Grant) -> impl Iterator<Item = &ReadFrom> {
+    let ways = match &grant.route().access {
+        Access::AnyOf { ways, .. } => ways.as_slice(),
+        Access::Public { .. } => &[],
+    };
+    ways.iter().flat_map(|way| &way.issuer.settings().read_from)
+}
+
+fn strip_cookie(name: &str, req: &mut RequestHeader) -> Result<()> {
+    let kept: Vec<String> = req
+        .headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .map(str::trim)
+        .filter(|pair| pair.split('=').next() != Some(name) && !pair.is_empty())
+        .map(str::to_owned)
+        .collect();
+    req.remove_header(&header::COOKIE);
+    if !kept.is_empty() {
+        req.insert_header(header::COOKIE, kept.join("; "))?;
+    }
+    Ok(())
+}
+
+/// The canonical path minus `strip_prefix`, and the query as it came but for a token in it.
+fn upstream_target(grant: &Grant, request: &Request) -> Result<String> {
+    let forward = &grant.route().forward;
+    let path = request.path.as_str();
+    let path = match &forward.strip_prefix {
+        None => path,
+        Some(prefix) => match path.strip_prefix(&**prefix) {
+            Some("") => "/",
+            Some(rest) => rest,
+            None => return Error::e_explain(ErrorType::InternalError, "path without its prefix"),
+        },
+    };
+    if !path.starts_with('/') || path.starts_with("//") {
+        return Error::e_explain(ErrorType::InternalError, "target that is no path");
+    }
+    let Some(query) = &request.query else { return Ok(path.to_owned()) };
+    if forward.identity.token == TokenMode::Original {
+        return Ok(format!("{path}?{query}"));
+    }
+    let hidden: Vec<&str> = token_places(grant)
+        .filter_map(|place| match place {
+            ReadFrom::Query(name) => Some(name.as_str()),
+            ReadFrom::Authorization | ReadFrom::Cookie(_) => None,
+        })
+        .collect();
+    if hidden.is_empty() {
+        return Ok(format!("{path}?{query}"));
+    }
+    let kept: Vec<&str> = query.split('&').filter(|pair| !names_any(pair, &hidden)).collect();
+    Ok(if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) })
+}
+
+fn names_any(pair: &str, names: &[&str]) -> bool {
+    let name = pair.split('=').next().unwrap_or_default();
+    let decoded = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+    names.contains(&&*decoded)
+}
+
+fn tell_identity(ctx: &Ctx, grant: &Grant, req: &mut RequestHeader) -> Result<()> {
+    let rules = &grant.route().forward.identity;
+    let Some(principal) = grant.principal() else { return Ok(()) };
+    for (name, what) in &rules.headers {
+        if let Some(value) = identity_fields::value(what, principal) {
+            req.insert_header(name.clone(), value)?;
+        }
+    }
+    if rules.token != TokenMode::Signed {
+        return Ok(());
+    }
+    let signer = ctx.serving.identity.as_ref();
+    let signed = signer.map(|s| s.sign(Some(principal), &rules.audience));
+    match signed {
+        Some(Ok(token)) => req.insert_header(ctx.serving.identity_header.clone(), &*token),
+        Some(Err(_)) | None => {
+            Error::e_explain(ErrorType::InternalError, "the identity token could not be signed")
+        }
+    }
+}
+
+/// Names that a client may not say on any route, folded.
+pub fn reserved_fields<'a>(
+    identity: impl IntoIterator<Item = &'a (HeaderName, IdentityValue)>,
+    identity_header: &HeaderName,
+) -> std::collections::HashSet<Box<str>> {
+    let own = identity.into_iter().map(|(name, _)| name.as_str()).chain([identity_header.as_str()]);
+    RESERVED.into_iter().chain(own).map(|name| name.replace('_', "-").into_boxed_str()).collect()
+}
+
+/// Whether the client asked for its connection to end.
+pub(crate) fn wants_close(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|token| token.trim().eq_ignore_ascii_case("close"))
+}

@@ -1,0 +1,38 @@
+//! Everything one request needs of the configuration, taken once and kept to its end: a reload
+//! never splits a request.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_core::Clock;
+use portcullis_policy::{IdentitySigner, Pipeline};
+
+use crate::pool::Pool;
+use crate::record::Recorder;
+use crate::redact::Redaction;
+
+/// One snapshot as the proxy sees it.
+#[derive(Debug)]
+pub struct Serving {
+    /// The policy.
+    pub pipeline: Pipeline,
+    /// Upstreams by name.
+    pub pools: HashMap<Arc<str>, Arc<Pool>>,
+    /// Signs what the apps are told; `None` where no route asks for it.
+    pub identity: Option<IdentitySigner>,
+    /// Field that carries the signed token.
+    pub identity_header: http::HeaderName,
+    /// Every field that a client may not say, folded to lower case and `-`.
+    pub reserved_fields: HashSet<Box<str>>,
+    /// What logs do not show.
+    pub redaction: Redaction,
+    /// How long an unused client connection is kept.
+    pub idle: Duration,
+    /// Longest wait for the client to take more of an answer.
+    pub write: Duration,
+    /// The clock of the process.
+    pub clock: Clock,
+    /// Where records go.
+    pub recorder: Arc<Recorder>,
+}

@@ -1,0 +1,52 @@
+//! Everything the end-to-end tests need around the gateway: an issuer, an upstream, certificates,
+//! clients that speak raw bytes, real third parties, and the gateway itself as a fixture.
+//!
+//! Blocking on purpose: a test reads from top to bottom. Nothing here is part of the product.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a fixture that fails must end its test, and says so"
+)]
+
+pub mod answer;
+pub mod authority;
+pub mod browser;
+pub mod client;
+pub mod connection;
+pub mod gateway;
+pub mod http2;
+pub mod issuer;
+pub mod jwt;
+pub mod keys;
+pub mod marker;
+pub mod message;
+pub mod poll;
+pub mod process;
+pub mod reply;
+pub mod request;
+pub mod scratch;
+pub mod tools;
+pub mod upstream;
+
+pub use answer::Answer;
+pub use authority::CertificateAuthority;
+pub use client::Client;
+pub use connection::Connection;
+pub use gateway::{Gateway, Launch};
+pub use issuer::Issuer;
+pub use jwt::Token;
+pub use keys::Key;
+pub use marker::marker;
+pub use message::Seen;
+pub use poll::until;
+pub use process::Process;
+pub use reply::Reply;
+pub use request::Request;
+pub use scratch::Scratch;
+pub use upstream::Upstream;
+
+#[cfg(test)]
+mod tests;

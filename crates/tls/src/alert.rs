@@ -1,0 +1,44 @@
+//! The fatal alerts we send ourselves, because rustls has no way to be told to.
+
+/// A fatal alert that ends a handshake before rustls has a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alert {
+    /// No server name was sent and none is assumed (RFC 8446 §9.2: `missing_extension`).
+    MissingServerName,
+    /// No certificate is for the name that was sent (RFC 6066 §3: `unrecognized_name`).
+    UnrecognizedName,
+}
+
+impl Alert {
+    /// Its number in the IANA registry of TLS alerts.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::MissingServerName => 109,
+            Self::UnrecognizedName => 112,
+        }
+    }
+
+    /// Its name in the IANA registry, for logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingServerName => "missing_extension",
+            Self::UnrecognizedName => "unrecognized_name",
+        }
+    }
+
+    /// The whole record (RFC 8446 §5.1, §6): sent in clear, as no keys are agreed on yet.
+    pub const fn record(self) -> [u8; 7] {
+        [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, self.code()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_record_is_a_fatal_alert() {
+        assert_eq!(Alert::UnrecognizedName.record(), [21, 3, 3, 0, 2, 2, 0x70]);
+        assert_eq!(Alert::MissingServerName.record(), [21, 3, 3, 0, 2, 2, 109]);
+    }
+}

@@ -1,0 +1,28 @@
+//! Certificates and handshakes: rustls configurations, SNI, files, self-signed.
+//!
+//! [`CertificateStore`] holds what can be served and reads changed files again; [`TlsAcceptor`]
+//! is one listener's policy over it: which version, which protocols, which certificate, or which
+//! alert.
+
+mod acceptor;
+mod alert;
+mod error;
+mod names;
+mod pair;
+mod plan;
+mod provider;
+mod self_signed;
+mod source;
+mod status;
+mod store;
+
+pub use acceptor::TlsAcceptor;
+pub use alert::Alert;
+pub use error::TlsError;
+pub use names::NameTable;
+pub use pair::CertifiedPair;
+pub use plan::{Minimum, Protocol, TlsPlan};
+pub use provider::{install, provider};
+pub use source::{CertificateSources, FilePair};
+pub use status::{CertificateOrigin, CertificateStatus, ReloadReport};
+pub use store::CertificateStore;
