@@ -80,7 +80,8 @@ def main():
     if not chosen:
         sys.exit("no mutation has such a name")
     shutil.rmtree(COPY, ignore_errors=True)
-    shutil.copytree(ROOT, COPY, ignore=NOT_COPIED, symlinks=True)
+    # Not with the times of the originals: cargo would take what an earlier run left for fresh.
+    shutil.copytree(ROOT, COPY, ignore=NOT_COPIED, symlinks=True, copy_function=shutil.copy)
     for arguments in dict.fromkeys(mutant["test"] for mutant in chosen):
         outcome, end = cargo_test(arguments)
         if outcome != "passed":

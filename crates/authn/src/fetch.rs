@@ -51,8 +51,9 @@ impl Fetcher {
 
     /// The body at `url`, where it is answered with 200.
     pub(crate) async fn get(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
-        let transport = |error: reqwest::Error| {
-            FetchError::Transport { url: url.clone(), reason: chain(&error.without_url()) }
+        let transport = |error: reqwest::Error| FetchError::Transport {
+            url: url.clone(),
+            reason: chain(&error.without_url()),
         };
         let too_large = || FetchError::TooLarge { url: url.clone() };
         let client = self.client.get_or_try_init(|| async { self.connect() }).await?;

@@ -111,7 +111,8 @@ impl Issuer {
         if !token.header.type_is_one_of(&self.settings.token_types) {
             return Err("the typ is not one that is taken");
         }
-        let claims = strict_json::object(&token.payload).map_err(|_| "the claims are not usable JSON")?;
+        let claims =
+            strict_json::object(&token.payload).map_err(|_| "the claims are not usable JSON")?;
         let times = Times::read(&claims)?;
         claims::judge(&self.settings, &claims, &times, self.clock.now())?;
         let principal = principal::build(&self.settings, claims, &times)?;
@@ -138,8 +139,10 @@ impl Issuer {
     }
 
     fn usable_keys(&self) -> Result<Arc<Keys>, TokenFailure> {
-        let unavailable =
-            || TokenFailure::KeysUnavailable { retry_after: self.keys.retry_after() };
+        let unavailable = || TokenFailure::KeysUnavailable { retry_after: self.keys.retry_after() };
         self.keys.usable().ok_or_else(unavailable)
     }
 }
+
+#[cfg(test)]
+mod tests;

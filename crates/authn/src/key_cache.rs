@@ -97,7 +97,7 @@ impl KeyCache {
     /// place; else like [`KeyCache::new`].
     pub fn renewed(&self, settings: &IssuerSettings, clock: Clock) -> Result<Self, AuthnError> {
         let (new, old) = (Identity::of(settings), &self.0.identity);
-        if Identity { refresh: old.refresh, ..new } != *old {
+        if (Identity { refresh: old.refresh, ..new }) != *old {
             return Self::new(settings, clock);
         }
         let mut book = Book { running: false, last_file: None, ..self.0.book.lock().clone() };
@@ -162,7 +162,7 @@ impl KeyCache {
     /// Fetches now, or joins the fetch that is under way, and waits for its end.
     pub async fn load_now(&self) {
         let mut ended = self.0.ended.subscribe();
-        self.0.begin(&mut self.0.book.lock());
+        self.0.begin_if(|_, _| true);
         ended.changed().await.ok();
     }
 
@@ -189,13 +189,14 @@ impl KeyCache {
     /// at once. `None` where there are none newer.
     pub(crate) async fn newer_than(&self, generation: u64) -> Option<Arc<Keys>> {
         let mut ended = self.0.ended.subscribe();
-        if self.0.join_or_begin_for_unknown() {
+        let refresh = self.0.identity.refresh;
+        if self.0.begin_if(|schedule, now| schedule.admit_for_unknown(&refresh, now)) {
             tokio::time::timeout(MAXIMUM_TIME, ended.changed()).await.ok()?.ok()?;
         }
         self.usable().filter(|keys| keys.generation != generation)
     }
 
-    /// Fetches if one is due, and waits for it. Says whether it was.
+    /// Fetches if that is due, and waits for it. Says whether there was a fetch to wait for.
     #[cfg(test)]
     pub(crate) async fn load_if_due(&self) -> bool {
         load_if_due(&self.0).await
@@ -218,53 +219,56 @@ impl Shared {
         nanos(self.clock.monotonic()) < self.usable_until.load(Ordering::Relaxed)
     }
 
-    /// Begins a fetch unless one is under way. It runs by itself: who waits for it may go away.
-    fn begin(self: &Arc<Self>, book: &mut Book) {
+    /// Begins a fetch unless one is under way, where `wanted` says so; it is not asked otherwise. Says
+    /// whether there is a fetch to wait for. The fetch runs by itself: who waits for it may go away.
+    fn begin_if(self: &Arc<Self>, wanted: impl FnOnce(&mut Schedule, Duration) -> bool) -> bool {
+        let now = self.clock.monotonic();
+        let mut book = self.book.lock();
         if book.running {
-            return;
+            return true;
+        }
+        if !wanted(&mut book.schedule, now) {
+            return false;
         }
         book.running = true;
         book.fetches += 1;
+        // Released first: a runtime that shuts down drops the flight at once, which notes its end.
+        drop(book);
         let flight = Flight { shared: Arc::clone(self), outcome: None };
         tokio::spawn(flight.run());
-    }
-
-    /// Whether there is a fetch to wait for.
-    fn join_or_begin_for_unknown(self: &Arc<Self>) -> bool {
-        let now = self.clock.monotonic();
-        let mut book = self.book.lock();
-        if !book.running && book.schedule.admit_for_unknown(&self.identity.refresh, now) {
-            self.begin(&mut book);
-        }
-        book.running
+        true
     }
 
     fn end(&self, outcome: Result<Vec<u8>, LoadError>) {
-        let outcome = outcome.and_then(|bytes| self.take(&bytes));
-        let now = self.clock.monotonic();
-        let (refresh, is_file) = (&self.identity.refresh, self.source.is_file());
+        match outcome.and_then(|bytes| self.take(&bytes)) {
+            Ok(()) => self.note_success(),
+            Err(error) => self.note_failure(&error),
+        }
+        self.ended.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    fn note_success(&self) {
+        let (refresh, now) = (&self.identity.refresh, self.clock.monotonic());
+        let until = nanos(now.saturating_add(refresh.usable_without_issuer));
+        self.usable_until.store(until, Ordering::Relaxed);
         let mut book = self.book.lock();
         book.running = false;
-        match outcome {
-            Ok(()) => {
-                if book.last_error.take().is_some() {
-                    tracing::info!(issuer = %self.name, "the issuer's keys are to be had again");
-                }
-                book.schedule.note_success(refresh, is_file, now);
-                let until = nanos(now.saturating_add(refresh.usable_without_issuer));
-                self.usable_until.store(until, Ordering::Relaxed);
-            }
-            Err(error) => {
-                book.failures += 1;
-                book.schedule.note_failure(refresh, is_file, now);
-                let stale = book.schedule.is_stale(refresh, now);
-                let has_keys = self.current.load().is_some();
-                tracing::warn!(issuer = %self.name, %error, stale, has_keys, "no keys were fetched");
-                book.last_error = Some(error.to_string());
-            }
+        book.schedule.note_success(refresh, self.source.is_file(), now);
+        if book.last_error.take().is_some() {
+            tracing::info!(issuer = %self.name, "the issuer's keys are to be had again");
         }
-        drop(book);
-        self.ended.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    fn note_failure(&self, error: &LoadError) {
+        let (refresh, now) = (&self.identity.refresh, self.clock.monotonic());
+        let has_keys = self.current.load().is_some();
+        let mut book = self.book.lock();
+        book.running = false;
+        book.failures += 1;
+        book.schedule.note_failure(refresh, self.source.is_file(), now);
+        book.last_error = Some(error.to_string());
+        let stale = has_keys && book.schedule.is_stale(refresh, now);
+        tracing::warn!(issuer = %self.name, %error, has_keys, stale, "no keys were fetched");
     }
 
     /// Puts the key set in `bytes` in place of the one before.
@@ -275,9 +279,8 @@ impl Shared {
         }
         let set = KeySet::parse(bytes).map_err(LoadError::KeySet)?;
         for skipped in set.skipped() {
-            let kid = skipped.kid.as_deref().unwrap_or("-");
-            let kid: String = kid.chars().take(64).collect();
-            tracing::warn!(issuer = %self.name, kid, reason = skipped.reason, "a key is skipped");
+            let kid: String = skipped.kid.iter().flat_map(|kid| kid.chars()).take(64).collect();
+            tracing::warn!(issuer = %self.name, ?kid, reason = skipped.reason, "a key is skipped");
         }
         let generation = match &*self.current.load() {
             Some(keys) if keys.set.is_same_as(&set) => keys.generation,
@@ -320,20 +323,16 @@ async fn refresh_while_alive(cache: Weak<Shared>) {
 
 async fn load_if_due(shared: &Arc<Shared>) -> bool {
     let mut ended = shared.ended.subscribe();
-    let is_due = {
-        let mut book = shared.book.lock();
-        let is_due = book.schedule.due() <= shared.clock.monotonic();
-        if is_due {
-            shared.begin(&mut book);
-        }
-        is_due
-    };
-    if is_due {
+    let is_running = shared.begin_if(|schedule, now| schedule.due() <= now);
+    if is_running {
         ended.changed().await.ok();
     }
-    is_due
+    is_running
 }
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,9 +23,13 @@ mod settings;
 mod source;
 mod strict_json;
 #[cfg(test)]
+mod test_server;
+#[cfg(test)]
 mod testing;
 mod token_cache;
 mod unverified;
+#[cfg(test)]
+mod vectors;
 
 pub use alg::Alg;
 pub use error::{AuthnError, TokenFailure};

@@ -74,7 +74,7 @@ impl Schedule {
 
 fn jittered(period: Duration) -> Duration {
     let draw = random::bytes::<1>().map_or(0, |[byte]| u32::from(byte));
-    period - period / 10 * draw / 256
+    period.saturating_sub(period / 10 * draw / 256)
 }
 
 #[cfg(test)]
@@ -98,14 +98,18 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..40 {
             schedule.note_failure(&REFRESH, false, now);
-            waits.push((schedule.due() - now).as_secs());
+            waits.push((schedule.due().saturating_sub(now)).as_secs());
             now = schedule.due();
         }
         assert_eq!(waits[..7], [1, 2, 4, 8, 16, 30, 30]);
         assert_eq!(waits[39], 30);
         schedule.note_success(&REFRESH, false, now);
         schedule.note_failure(&REFRESH, false, now);
-        assert_eq!(schedule.due() - now, seconds(1), "a good fetch starts the row anew");
+        assert_eq!(
+            schedule.due().saturating_sub(now),
+            seconds(1),
+            "a good fetch starts the row anew"
+        );
     }
 
     #[test]
@@ -114,7 +118,7 @@ mod tests {
         let waits: std::collections::BTreeSet<Duration> = (0..64)
             .map(|_| {
                 schedule.note_success(&REFRESH, false, seconds(5));
-                schedule.due() - seconds(5)
+                schedule.due().saturating_sub(seconds(5))
             })
             .collect();
         assert!(waits.len() > 1);
@@ -137,7 +141,8 @@ mod tests {
     fn c01_an_unknown_key_id_is_admitted_once_per_cooldown() {
         let mut schedule = Schedule::default();
         let mut admit = |at| schedule.admit_for_unknown(&REFRESH, seconds(at));
-        let answers: Vec<bool> = [0, 1, 29, 30, 31, 59, 60, 200].into_iter().map(&mut admit).collect();
+        let answers: Vec<bool> =
+            [0, 1, 29, 30, 31, 59, 60, 200].into_iter().map(&mut admit).collect();
         assert_eq!(answers, [true, false, false, true, false, false, true, true]);
     }
 

@@ -45,7 +45,7 @@ pub struct IssuerSettings {
 /// Where the keys of an issuer come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
-    /// The issuer's OpenID configuration names the place.
+    /// The issuer's `OpenID` configuration names the place.
     Discover,
     /// A file that holds a key set, read again when it changes.
     File(PathBuf),
@@ -67,9 +67,9 @@ pub struct Refresh {
 impl Default for Refresh {
     fn default() -> Self {
         Self {
-            every: Duration::from_secs(10 * 60),
+            every: Duration::from_mins(10),
             unknown_kid: Duration::from_secs(30),
-            usable_without_issuer: Duration::from_secs(24 * 60 * 60),
+            usable_without_issuer: Duration::from_hours(24),
         }
     }
 }

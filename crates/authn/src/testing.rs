@@ -1,7 +1,6 @@
 //! What the tests of this crate share: keys, tokens, settings.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
@@ -14,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::EncodingKey;
 use parking_lot::Mutex;
+use portcullis_core::{Clock, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{Alg, ClaimPaths, IssuerSettings, KeySource, ReadFrom, Refresh};
@@ -39,6 +39,11 @@ pub(crate) fn settings() -> IssuerSettings {
         read_from: vec![ReadFrom::Authorization],
         claims: ClaimPaths::default(),
     }
+}
+
+/// A clock that stands at [`NOW`].
+pub(crate) fn clock() -> Clock {
+    Clock::manual(Timestamp::from_unix_seconds(NOW))
 }
 
 /// The claims of the field cases with `changes`; a null removes.
@@ -144,12 +149,12 @@ pub(crate) fn key_set(keys: &[Value]) -> String {
     json!({"keys": keys}).to_string()
 }
 
-fn once(alg: Alg, kid: &str, make: impl FnOnce() -> (EncodingKey, Value)) -> &'static Signer {
+fn once(alg: Alg, kid: &str, generate: impl FnOnce() -> (EncodingKey, Value)) -> &'static Signer {
     static MADE: Mutex<Option<HashMap<(Alg, String), &'static Signer>>> = Mutex::new(None);
     let mut made = MADE.lock();
     let made = made.get_or_insert_default();
     made.entry((alg, kid.to_owned())).or_insert_with(|| {
-        let (key, public) = make();
+        let (key, public) = generate();
         Box::leak(Box::new(Signer { kid: kid.to_owned(), alg, key, public }))
     })
 }
@@ -167,9 +172,4 @@ fn ec(crv: &str, algorithm: &'static EcdsaSigningAlgorithm) -> (EncodingKey, Val
 fn pkcs1_of(pkcs8: &[u8]) -> &[u8] {
     // 30 82 .. .. | 02 01 00 | 30 0d … (15 bytes) | 04 82 .. .. | PKCS#1
     &pkcs8[4 + 3 + 15 + 4..]
-}
-
-/// Settings that read their keys from `keys`.
-pub(crate) fn settings_from(keys: KeySource) -> Arc<IssuerSettings> {
-    Arc::new(IssuerSettings { keys, ..settings() })
 }

@@ -32,11 +32,8 @@ struct Halves<K: Eq + Hash, V> {
 impl<K: Eq + Hash + Clone, V: Clone> TokenCache<K, V> {
     /// A cache of at most `capacity` entries, at least two.
     pub(crate) fn new(capacity: usize) -> Self {
-        let halves = Halves {
-            young: Arc::default(),
-            put: AtomicUsize::new(0),
-            old: Arc::default(),
-        };
+        let halves =
+            Halves { young: Arc::default(), put: AtomicUsize::new(0), old: Arc::default() };
         let half = (capacity / 2).max(1);
         Self { halves: ArcSwap::from_pointee(halves), turning: Mutex::new(()), half }
     }
@@ -83,7 +80,11 @@ impl<K: Eq + Hash + Clone, V: Clone> TokenCache<K, V> {
         let _turning = self.turning.lock();
         if Arc::ptr_eq(&self.halves.load().young, full) {
             let put = AtomicUsize::new(0);
-            self.halves.store(Arc::new(Halves { young: Arc::default(), put, old: Arc::clone(full) }));
+            self.halves.store(Arc::new(Halves {
+                young: Arc::default(),
+                put,
+                old: Arc::clone(full),
+            }));
         }
     }
 }
@@ -132,16 +133,16 @@ mod tests {
     #[test]
     fn threads_at_once_keep_the_bound_and_lose_nothing_in_use() {
         let cache = TokenCache::new(64);
+        let work = &|thread: u32| {
+            for n in 0..5_000 {
+                let key = thread * 10_000 + n;
+                cache.put(key, key);
+                assert!(cache.find(&key).is_none_or(|value| value == key));
+            }
+        };
         std::thread::scope(|scope| {
-            for thread in 0..4_u32 {
-                let cache = &cache;
-                scope.spawn(move || {
-                    for n in 0..5_000 {
-                        let key = thread * 10_000 + n;
-                        cache.put(key, key);
-                        assert!(cache.find(&key).is_none_or(|value| value == key));
-                    }
-                });
+            for thread in 0..4 {
+                scope.spawn(move || work(thread));
             }
         });
         assert!(cache.len() <= 64 + 8, "{}", cache.len());

@@ -64,7 +64,7 @@ fn denial_fields(denial: &Denial, fields: &mut Vec<(HeaderName, HeaderValue)>) {
             }
         }
         Denial::RateLimited { retry_after, .. } => {
-            fields.push((RETRY_AFTER, seconds(*retry_after)))
+            fields.push((RETRY_AFTER, seconds(*retry_after)));
         }
         Denial::BodyTooLarge { .. }
         | Denial::ClientNotAllowed
@@ -95,16 +95,11 @@ fn fault_fields(fault: &Fault, fields: &mut Vec<(HeaderName, HeaderValue)>) {
 
 /// The challenge of RFC 6750 §3. Scopes come from the file, where their characters were checked.
 fn bearer(challenge: &Challenge) -> HeaderValue {
-    let mut text = String::from("Bearer");
-    let mut separator = ' ';
-    if let Some(error) = challenge.error {
-        text.push_str(&format!("{separator}error=\"{}\"", error.as_str()));
-        separator = ',';
-    }
-    if !challenge.scope.is_empty() {
-        text.push_str(&format!("{separator}scope=\"{}\"", challenge.scope));
-    }
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
+    let error = challenge.error.map(|error| format!("error=\"{}\"", error.as_str()));
+    let scope = (!challenge.scope.is_empty()).then(|| format!("scope=\"{}\"", challenge.scope));
+    let parameters: Vec<String> = [error, scope].into_iter().flatten().collect();
+    let text = format!("Bearer {}", parameters.join(", "));
+    HeaderValue::try_from(text.trim_end()).unwrap_or(HeaderValue::from_static("Bearer"))
 }
 
 /// Whole seconds, rounded up, at least one (RFC 9110 §10.2.3).
@@ -140,7 +135,7 @@ mod tests {
         check(
             Denial::CredentialInvalid { challenge, reason },
             401,
-            Some((WWW_AUTHENTICATE, "Bearer error=\"invalid_token\",scope=\"a b\"")),
+            Some((WWW_AUTHENTICATE, "Bearer error=\"invalid_token\", scope=\"a b\"")),
         );
         check(
             Denial::CredentialMissing { challenge: Challenge::default() },

@@ -17,11 +17,12 @@ pub struct RequestId(Box<str>);
 impl RequestId {
     /// A new id: a UUID of version 7 (RFC 9562 §5.7), so that ids sort by time.
     pub fn new(now: Timestamp) -> Self {
-        let [a, b, c, d, e, f, g, h, i, j] = random::bytes::<10>().unwrap_or_default();
-        let millis = now.unix_nanos() / 1_000_000;
-        let high = (millis << 16) | 0x7000 | (u64::from(a & 0x0f) << 8) | u64::from(b);
-        let low = u64::from_be_bytes([0x80 | (c & 0x3f), d, e, f, g, h, i, j]);
-        Self(hyphenated(high, low))
+        let drawn = u128::from_be_bytes(random::bytes().unwrap_or_default());
+        let millis = u128::from(now.unix_nanos() / 1_000_000);
+        let version = 0x7 << 76;
+        let variant = 0b10 << 62;
+        let free = drawn & ((0xfff << 64) | ((1 << 62) - 1));
+        Self(hyphenated((millis << 80) | version | variant | free))
     }
 
     /// Accepts an id that a trusted proxy sent, if it has the form above.
@@ -39,10 +40,9 @@ impl RequestId {
     }
 }
 
-fn hyphenated(high: u64, low: u64) -> Box<str> {
+fn hyphenated(value: u128) -> Box<str> {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(36);
-    let value = (u128::from(high) << 64) | u128::from(low);
     for nibble in 0..32_u32 {
         if matches!(nibble, 8 | 12 | 16 | 20) {
             text.push('-');

@@ -94,7 +94,8 @@ pub trait EdgeEvents: Send + Sync + 'static {
         let _ = (listener, peer, cap);
     }
 
-    /// A connection ended before it was `opened`.
+    /// A connection ended before it could carry a request. After `opened` only where the HTTP/2
+    /// preface is what failed.
     fn handshake_failed(&self, listener: &str, peer: SocketAddr, failure: &HandshakeFailure) {
         let _ = (listener, peer, failure);
     }

@@ -8,25 +8,25 @@
 //! an HTTP/2 request only after the same rules were applied to its fields. Whatever is refused here
 //! is answered here and told to [`EdgeEvents`].
 
+mod answer;
 mod caps;
 mod connection;
+mod digests;
 mod edge;
 mod events;
+mod h1;
+mod h2;
+mod handshake;
+pub mod head_gate;
+mod lease;
+mod linger;
 mod listener;
 mod settings;
+mod stream;
+mod transport;
 
+pub use digests::connection_of;
 pub use edge::Edge;
 pub use events::{Cap, EdgeEvents, HandshakeFailure, Refused, Unwatched};
 pub use listener::{BoundListener, Listener};
 pub use settings::{ConnectionSettings, ListenerSettings};
-
-use std::sync::Arc;
-
-use pingora::protocols::Digest;
-use portcullis_core::ConnMeta;
-
-/// What is known of the connection that a session's digest belongs to. `None` only for sessions
-/// that did not come through this crate.
-pub fn connection_of(digest: &Digest) -> Option<&Arc<ConnMeta>> {
-    digest.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref()
-}

@@ -1,6 +1,6 @@
 //! The route table: host first, then the most specific path, then the method.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use http::Method;
@@ -166,13 +166,19 @@ pub enum Found<'t> {
 #[derive(Debug, Default)]
 pub struct RouteTable {
     hosts: Vec<matchit::Router<Cell>>,
+    names: BTreeSet<Arc<str>>,
 }
 
 impl RouteTable {
+    /// Names of all its routes.
+    pub fn names(&self) -> &BTreeSet<Arc<str>> {
+        &self.names
+    }
+
     /// Looks up a route.
     pub fn find(&self, host: AllowedHost, path: &str, method: &Method) -> Found<'_> {
-        let Some(router) = self.hosts.get(host.index()) else { return Found::Nothing };
-        let Ok(at_path) = router.at(path) else { return Found::Nothing };
+        let Some(paths) = self.hosts.get(host.index()) else { return Found::Nothing };
+        let Ok(at_path) = paths.at(path) else { return Found::Nothing };
         let routes = &at_path.value.routes;
         if let Some(route) = routes.iter().find(|route| route.methods.contains(method)) {
             return Found::Route(route);
@@ -241,6 +247,7 @@ impl RouteTableBuilder {
             }
             let mut router = matchit::Router::new();
             for (key, cell) in cells {
+                table.names.extend(cell.routes.iter().map(|route| Arc::clone(&route.name)));
                 let inserted = router.insert(key.clone(), cell);
                 inserted.map_err(|_| TableError::Indistinct { path: key })?;
             }

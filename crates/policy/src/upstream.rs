@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A named pool.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamSettings {
     /// Its name in the file.
     pub name: Arc<str>,
@@ -70,7 +70,7 @@ impl Default for UpstreamTimeouts {
 }
 
 /// How an https endpoint is checked. There is no way to leave the check out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamTls {
     /// Certificates (DER) of authorities trusted for it; `None`: those of the system.
     pub trust: Option<Arc<[Vec<u8>]>>,

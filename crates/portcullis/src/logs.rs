@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
+use portcullis_config::snapshot::{LogTarget, TelemetryTerms};
 use portcullis_proxy::{LogSink, Metrics};
 use tracing_subscriber::EnvFilter;
 
@@ -27,9 +28,27 @@ pub enum Target {
     Stdout,
 }
 
+/// The targets that the file names: access log, audit log.
+pub fn targets(terms: &TelemetryTerms) -> (Target, Target) {
+    let target = |log: &LogTarget| match log {
+        LogTarget::File(path) => Target::File(path.clone()),
+        LogTarget::Stderr => Target::Stderr,
+        LogTarget::Stdout => Target::Stdout,
+    };
+    (target(&terms.access_log), terms.audit_log.as_ref().map_or(Target::Off, target))
+}
+
+/// Access log and audit log, opened.
+pub type Writers = (Option<Writer>, Option<Writer>);
+
+/// Opens both.
+pub fn start(access: &Target, audit: &Target) -> std::io::Result<Writers> {
+    Ok((Writer::start(access)?, Writer::start(audit)?))
+}
+
 /// A thread that writes lines; ends when it is dropped and the queue is empty.
 #[derive(Debug)]
-struct Writer {
+pub struct Writer {
     lines: Option<SyncSender<String>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -90,12 +109,16 @@ impl Logs {
         Self { access: ArcSwapOption::empty(), audit: ArcSwapOption::empty(), metrics }
     }
 
-    /// Opens the targets anew, so that rotated files are let go. On an error nothing changes.
+    /// Opens both targets; on an error nothing changes.
     pub fn open(&self, access: &Target, audit: &Target) -> std::io::Result<()> {
-        let (access, audit) = (Writer::start(access)?, Writer::start(audit)?);
+        self.replace(start(access, audit)?);
+        Ok(())
+    }
+
+    /// Takes new writers, so that rotated files are let go.
+    pub fn replace(&self, (access, audit): Writers) {
         self.access.store(access.map(Arc::new));
         self.audit.store(audit.map(Arc::new));
-        Ok(())
     }
 
     /// Writes what is queued and stops.
@@ -110,7 +133,7 @@ impl LogSink for Logs {
         let guard = self.access.load();
         let Some(lines) = guard.as_ref().and_then(|writer| writer.lines.as_ref()) else { return };
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = lines.try_send(line) {
-            self.metrics.log_dropped.inc();
+            self.metrics.process.log_dropped.inc();
         }
     }
 

@@ -8,13 +8,11 @@ pub(crate) fn refusal(error: &Error) -> Option<Refusal> {
     use ErrorType as T;
     let reason = || error.etype().as_str().to_owned().into();
     match (error.etype(), error.esource()) {
-        (T::HTTPStatus(413), _) => Some(Denial::BodyTooLarge { maximum: 0 }.into()),
-        (
-            T::ReadTimedout | T::ConnectTimedout | T::TLSHandshakeTimedout | T::WriteTimedout,
-            ErrorSource::Upstream,
-        ) => Some(Fault::UpstreamTimeout.into()),
+        (T::ConnectTimedout, _)
+        | (T::ReadTimedout | T::TLSHandshakeTimedout | T::WriteTimedout, ErrorSource::Upstream) => {
+            Some(Fault::UpstreamTimeout.into())
+        }
         (T::ReadTimedout, ErrorSource::Downstream) => Some(Denial::RequestTimeout.into()),
-        (T::ConnectTimedout, _) => Some(Fault::UpstreamTimeout.into()),
         (
             T::ReadError | T::WriteError | T::ConnectionClosed | T::WriteTimedout,
             ErrorSource::Downstream,

@@ -124,7 +124,7 @@ impl ProxyHttp for Gateway {
         ctx.tries += 1;
         let upstream = &grant.route().forward.upstream;
         if ctx.tries > 1 {
-            let retries = &ctx.serving.recorder.metrics.upstream_retries;
+            let retries = &ctx.serving.recorder.metrics.upstreams.retries;
             retries.with_label_values(&[&upstream.name]).inc();
         }
         let serving = Arc::clone(&ctx.serving);
@@ -304,6 +304,6 @@ fn retries(ctx: &Ctx) -> u32 {
 
 fn count_failure(ctx: &Ctx, kind: &str) {
     let Some(grant) = &ctx.grant else { return };
-    let failures = &ctx.serving.recorder.metrics.upstream_failures;
+    let failures = &ctx.serving.recorder.metrics.upstreams.failures;
     failures.with_label_values(&[&*grant.route().forward.upstream.name, kind]).inc();
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use portcullis_core::{ConnMeta, Refusal, RequestId, Timestamp};
+use portcullis_core::{Refusal, Timestamp};
+use portcullis_edge::Refused;
 use serde::Serialize;
 
 use crate::ctx::Ctx;
@@ -127,23 +128,24 @@ impl Record {
     }
 
     /// The record of a request that the edge refused before it became one.
-    pub fn of_edge(conn: &ConnMeta, refusal: &Refusal, id: &RequestId, time: Timestamp) -> Self {
+    pub fn of_edge(refused: &Refused<'_>, time: Timestamp) -> Self {
+        let Refused { connection: conn, id, refusal, protocol, method, lasted } = refused;
         Self {
             time: time.rfc3339(),
             request_id: id.to_string(),
             client: conn.peer.map(|peer| peer.ip().to_canonical().to_string()).unwrap_or_default(),
             listener: conn.listener.to_string(),
-            method: String::new(),
+            method: method.unwrap_or_default().to_owned(),
             host: String::new(),
             path: String::new(),
-            protocol: "",
+            protocol,
             route: String::new(),
             status: refusal.status(),
             code: refusal.code(),
             reason: refusal.reason().into_owned(),
             subject: String::new(),
             issuer: String::new(),
-            duration_ms: 0.0,
+            duration_ms: millis(*lasted),
             upstream_ms: None,
             upstream: String::new(),
             tries: 0,
@@ -151,7 +153,7 @@ impl Record {
             bytes_out: 0,
             preflight: false,
             aborted: false,
-            took: Duration::ZERO,
+            took: *lasted,
         }
     }
 }

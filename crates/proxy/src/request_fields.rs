@@ -1,10 +1,12 @@
 //! What the app receives: nothing the client may not say, and what the gateway says of it.
 
+use std::collections::HashSet;
+
 use http::{HeaderMap, HeaderName, header};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use portcullis_core::request_id::REQUEST_ID_HEADER;
-use portcullis_policy::{Access, Endpoint, Grant, HostHeader, IdentityValue, ReadFrom, TokenMode};
+use portcullis_policy::{Access, Endpoint, Grant, HostHeader, ReadFrom, TokenMode};
 
 use crate::ctx::Ctx;
 use crate::identity_fields;
@@ -160,7 +162,7 @@ fn upstream_target(grant: &Grant, request: &Request) -> Result<String> {
     let path = request.path.as_str();
     let path = match &forward.strip_prefix {
         None => path,
-        Some(prefix) => match path.strip_prefix(&**prefix) {
+        Some(stripped) => match path.strip_prefix(&**stripped) {
             Some("") => "/",
             Some(rest) => rest,
             None => return Error::e_explain(ErrorType::InternalError, "path without its prefix"),
@@ -204,8 +206,7 @@ fn tell_identity(ctx: &Ctx, grant: &Grant, req: &mut RequestHeader) -> Result<()
         return Ok(());
     }
     let signer = ctx.serving.identity.as_ref();
-    let signed = signer.map(|s| s.sign(Some(principal), &rules.audience));
-    match signed {
+    match signer.map(|signer| signer.sign(Some(principal), &rules.audience)) {
         Some(Ok(token)) => req.insert_header(ctx.serving.identity_header.clone(), &*token),
         Some(Err(_)) | None => {
             Error::e_explain(ErrorType::InternalError, "the identity token could not be signed")
@@ -215,10 +216,10 @@ fn tell_identity(ctx: &Ctx, grant: &Grant, req: &mut RequestHeader) -> Result<()
 
 /// Names that a client may not say on any route, folded.
 pub fn reserved_fields<'a>(
-    identity: impl IntoIterator<Item = &'a (HeaderName, IdentityValue)>,
+    identity: impl IntoIterator<Item = &'a HeaderName>,
     identity_header: &HeaderName,
-) -> std::collections::HashSet<Box<str>> {
-    let own = identity.into_iter().map(|(name, _)| name.as_str()).chain([identity_header.as_str()]);
+) -> HashSet<Box<str>> {
+    let own = identity.into_iter().chain([identity_header]).map(HeaderName::as_str);
     RESERVED.into_iter().chain(own).map(|name| name.replace('_', "-").into_boxed_str()).collect()
 }
 

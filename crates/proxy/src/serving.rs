@@ -20,7 +20,7 @@ pub struct Serving {
     /// Upstreams by name.
     pub pools: HashMap<Arc<str>, Arc<Pool>>,
     /// Signs what the apps are told; `None` where no route asks for it.
-    pub identity: Option<IdentitySigner>,
+    pub identity: Option<Arc<IdentitySigner>>,
     /// Field that carries the signed token.
     pub identity_header: http::HeaderName,
     /// Every field that a client may not say, folded to lower case and `-`.

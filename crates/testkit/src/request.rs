@@ -73,6 +73,15 @@ impl Request {
         self
     }
 
+    /// With all names of fields in lower case, as HTTP/2 demands.
+    #[must_use]
+    pub fn lower_case_names(mut self) -> Self {
+        for (name, _) in &mut self.fields {
+            name.make_ascii_lowercase();
+        }
+        self
+    }
+
     /// Whether the answer has no body whatever its fields say.
     pub(crate) fn is_head(&self) -> bool {
         self.method == "HEAD"

@@ -26,3 +26,8 @@ pub use provider::{install, provider};
 pub use source::{CertificateSources, FilePair};
 pub use status::{CertificateOrigin, CertificateStatus, ReloadReport};
 pub use store::CertificateStore;
+
+#[cfg(test)]
+mod acceptor_tests;
+#[cfg(test)]
+mod store_tests;

@@ -140,8 +140,7 @@ fn timestamp(seconds: i64) -> Timestamp {
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>, TlsError> {
     use std::io::Read as _;
-    let unreadable =
-        |reason: String| TlsError::Unreadable { path: path.to_owned(), reason };
+    let unreadable = |reason: String| TlsError::Unreadable { path: path.to_owned(), reason };
     let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
     let mut bytes = Vec::new();
     file.take(MAXIMUM_FILE + 1)

@@ -188,6 +188,8 @@ fn c26_a_wildcard_is_one_label() {
     check_match("*.app.test", "app.test", false);
     check_match("*.app.test", "a.b.app.test", false);
     check_match("*.app.test", "xapp.test", false);
+    let empty_label = Authority { host: Host::Name(".app.test".into()), port: None };
+    assert!(!HostPattern::parse("*.app.test").unwrap().matches(&empty_label));
     check_match("*.app.test", "x.app.test.evil.test", false);
     check_match("*.app.test:8443", "x.app.test", false);
     check_match("*.app.test:8443", "x.app.test:8443", true);

@@ -24,15 +24,21 @@ pub(super) fn collect<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Seen<
 }
 
 /// Whether a `Connection` value nominates a field that frames or routes the request.
-pub(crate) fn nominates_framing(value: &[u8]) -> bool {
+fn nominates_framing(value: &[u8]) -> bool {
     value
         .split(|b| *b == b',')
         .map(<[u8]>::trim_ascii)
         .any(|token| UNTOUCHABLE.iter().any(|name| folded_equal(token, name)))
 }
 
+/// Whether a field name is that of framing or routing with `_` for `-`, as which CGI and WSGI read
+/// it. Asked of names that are not those themselves.
+pub(crate) fn is_disguised(name: &[u8]) -> bool {
+    name.contains(&b'_') && UNTOUCHABLE.iter().any(|known| folded_equal(name, known))
+}
+
 /// Whether `bytes` may be a field value: no control character but HTAB (RFC 9110 §5.5).
-pub(crate) fn is_value(bytes: &[u8]) -> bool {
+fn is_value(bytes: &[u8]) -> bool {
     bytes.iter().all(|b| *b == b'\t' || (*b >= 0x20 && *b != 0x7f))
 }
 
@@ -66,8 +72,7 @@ fn note<'a>(seen: &mut Seen<'a>, name: &[u8], value: &'a [u8]) -> Result<(), Den
             return Err(malformed("Connection nominates a field that frames the request"));
         }
         Ok(())
-    } else if UNTOUCHABLE.iter().any(|known| folded_equal(name, known)) {
-        // CGI and WSGI read `Content_Length` as `Content-Length`.
+    } else if is_disguised(name) {
         Err(malformed("a framing field is spelled with an underscore"))
     } else {
         seen.upgrade |= name.eq_ignore_ascii_case(b"upgrade");

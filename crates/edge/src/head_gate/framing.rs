@@ -20,8 +20,8 @@ pub(super) fn judge(seen: &Seen<'_>, version: Version) -> Result<Body, Denial> {
 
 /// The length that a `Content-Length` value says: digits alone, none to spare.
 pub(crate) fn content_length(value: &[u8]) -> Result<u64, Denial> {
-    let is_plain = value.iter().all(u8::is_ascii_digit)
-        && (value.first() != Some(&b'0') || value.len() == 1);
+    let is_plain =
+        value.iter().all(u8::is_ascii_digit) && (value.first() != Some(&b'0') || value.len() == 1);
     std::str::from_utf8(value)
         .ok()
         .filter(|_| is_plain)

@@ -12,9 +12,9 @@ mod scan;
 use http::Method;
 use portcullis_core::Denial;
 
-pub(crate) use fields::{is_value, nominates_framing};
+pub(crate) use fields::is_disguised;
 pub(crate) use framing::content_length;
-pub(crate) use request_line::{is_supported_method, not_allowed};
+pub(crate) use request_line::{judge_method, judge_target};
 use scan::Scan;
 
 /// How large a head may be.
@@ -98,7 +98,8 @@ impl HeadGate {
 
 /// Judges a complete head, whose line ends were judged by the scan.
 fn whole(head: &[u8], limits: &HeadLimits) -> Result<Accepted, Rejected> {
-    let mut lines = head.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines =
+        head.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let line = request_line::parse(lines.next().unwrap_or_default(), limits.target)?;
     let judged = fields::collect(lines.take_while(|line| !line.is_empty()))
         .and_then(|seen| framing::judge(&seen, line.version).map(|body| (seen.upgrade, body)));

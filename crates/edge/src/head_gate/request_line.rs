@@ -33,14 +33,22 @@ pub(super) fn parse(line: &[u8], longest_target: usize) -> Result<RequestLine, R
     }
 }
 
-/// Whether a method is one the gateway handles. `TRACE` echoes credentials, `CONNECT` makes a
-/// tunnel of the gateway.
-pub(crate) fn is_supported_method(method: &Method) -> bool {
-    *method != Method::TRACE && *method != Method::CONNECT
+/// Upper case letters, and none that the gateway never handles: `TRACE` echoes credentials,
+/// `CONNECT` makes a tunnel of the gateway.
+pub(crate) fn judge_method(method: &Method) -> Result<(), Denial> {
+    if *method == Method::TRACE || *method == Method::CONNECT {
+        return Err(not_allowed());
+    }
+    let name = method.as_str();
+    if name.len() > LONGEST_METHOD || name == "PRI" || !name.bytes().all(|b| b.is_ascii_uppercase())
+    {
+        return Err(malformed("the method is not one in upper case letters"));
+    }
+    Ok(())
 }
 
 /// The 405 of the gate. What a route takes is not known here, so `Allow` has what any may.
-pub(crate) fn not_allowed() -> Denial {
+fn not_allowed() -> Denial {
     let allow = vec![
         Method::GET,
         Method::HEAD,
@@ -58,18 +66,7 @@ fn malformed(reason: &'static str) -> Denial {
 }
 
 fn parse_method(bytes: &[u8]) -> Result<Method, Rejected> {
-    if bytes.is_empty()
-        || bytes.len() > LONGEST_METHOD
-        || !bytes.iter().all(u8::is_ascii_uppercase)
-        || bytes == b"PRI"
-    {
-        return Err(Rejected::malformed("the method is not one in upper case letters"));
-    }
     Method::from_bytes(bytes).map_err(|_| Rejected::malformed("the method is not a token"))
-}
-
-fn judge_method(method: &Method) -> Result<(), Denial> {
-    if is_supported_method(method) { Ok(()) } else { Err(not_allowed()) }
 }
 
 fn parse_version(bytes: &[u8]) -> Result<Version, Denial> {
@@ -82,7 +79,7 @@ fn parse_version(bytes: &[u8]) -> Result<Version, Denial> {
 
 /// Origin form alone (RFC 9112 §3.2.1). The absolute form carries a second authority, and a proxy
 /// of one's own is the only thing that needs it; `OPTIONS *` asks about no resource, and is a 405.
-fn judge_target(target: &[u8], method: &Method, longest: usize) -> Result<(), Denial> {
+pub(crate) fn judge_target(target: &[u8], method: &Method, longest: usize) -> Result<(), Denial> {
     if target.len() > longest {
         return Err(Denial::TargetTooLong);
     }

@@ -28,11 +28,7 @@ impl Scan {
         for (at, &byte) in bytes.iter().enumerate().skip(self.scanned) {
             self.scanned = at + 1;
             if self.step(at, byte)? {
-                return if self.scanned > limits.size {
-                    Err(Denial::HeadTooLarge.into())
-                } else {
-                    Ok(Some(self.scanned))
-                };
+                return Ok(Some(self.scanned));
             }
             self.hold(limits)?;
         }

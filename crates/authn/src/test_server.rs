@@ -1,0 +1,147 @@
+//! A small HTTP server in place of an issuer: it answers what a test tells it to, and counts.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use url::Url;
+
+use crate::{IssuerSettings, KeySource};
+
+/// What a path is answered with.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// 200 with this body and its length.
+    Body(String),
+    /// As many zero bytes, without a length.
+    Bytes(usize),
+    /// A body of which a byte comes now and then, without end.
+    Drip,
+    /// 200 with this body, once [`TestServer::release`] is called.
+    Held(String),
+    /// 302 to here.
+    Redirect(String),
+    /// Nothing, ever.
+    Silence,
+    /// This status, without a body.
+    Status(u16),
+}
+
+/// A server on loopback that lives as long as its test.
+pub(crate) struct TestServer {
+    base: Url,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    answers: Mutex<HashMap<String, Answer>>,
+    hits: Mutex<HashMap<String, usize>>,
+    gate: Semaphore,
+}
+
+impl TestServer {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let shared = Arc::new(Shared {
+            answers: Mutex::default(),
+            hits: Mutex::default(),
+            gate: Semaphore::new(0),
+        });
+        let state = Arc::clone(&shared);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&state)));
+            }
+        });
+        Self { base, shared }
+    }
+
+    /// A server that answers at `/jwks` with this key set.
+    pub(crate) async fn with_keys(keys: &str) -> Self {
+        let server = Self::start().await;
+        server.answer("/jwks", Answer::Body(keys.to_owned()));
+        server
+    }
+
+    pub(crate) fn url(&self, path: &str) -> Url {
+        self.base.join(path).unwrap()
+    }
+
+    /// The field cases' settings with the keys at `/jwks` of this server.
+    pub(crate) fn settings(&self) -> IssuerSettings {
+        IssuerSettings { keys: KeySource::Url(self.url("/jwks")), ..crate::testing::settings() }
+    }
+
+    /// From now on, `path` is answered so.
+    pub(crate) fn answer(&self, path: &str, answer: Answer) {
+        self.shared.answers.lock().insert(path.to_owned(), answer);
+    }
+
+    /// Lets `count` held answers go.
+    pub(crate) fn release(&self, count: usize) {
+        self.shared.gate.add_permits(count);
+    }
+
+    /// How often `path` was asked for.
+    pub(crate) fn hits(&self, path: &str) -> usize {
+        self.shared.hits.lock().get(path).copied().unwrap_or_default()
+    }
+}
+
+async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> Option<()> {
+    let path = read_path(&mut stream).await?;
+    *shared.hits.lock().entry(path.clone()).or_default() += 1;
+    let answer = shared.answers.lock().get(&path).cloned().unwrap_or(Answer::Status(404));
+    match answer {
+        Answer::Body(body) => send(&mut stream, "200 OK", "", &body).await,
+        Answer::Bytes(count) => {
+            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+            stream.write_all(head.as_bytes()).await.ok()?;
+            stream.write_all(&vec![0; count]).await.ok()
+        }
+        Answer::Drip => drip(&mut stream).await,
+        Answer::Held(body) => {
+            shared.gate.acquire().await.ok()?.forget();
+            send(&mut stream, "200 OK", "", &body).await
+        }
+        Answer::Redirect(to) => {
+            send(&mut stream, "302 Found", &format!("location: {to}\r\n"), "").await
+        }
+        Answer::Silence => std::future::pending().await,
+        Answer::Status(status) => send(&mut stream, &format!("{status} x"), "", "").await,
+    }
+}
+
+/// The target of the request, whose head must be all there is of it.
+async fn read_path(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let count = stream.read_buf(&mut head).await.ok()?;
+        if count == 0 {
+            return None;
+        }
+    }
+    let head = String::from_utf8(head).ok()?;
+    head.split(' ').nth(1).map(str::to_owned)
+}
+
+async fn send(stream: &mut TcpStream, status: &str, fields: &str, body: &str) -> Option<()> {
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{fields}\r\n"
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).await.ok()
+}
+
+async fn drip(stream: &mut TcpStream) -> Option<()> {
+    stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"keys\":[").await.ok()?;
+    loop {
+        stream.write_all(b" ").await.ok()?;
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,30 @@
+//! From the raw types to the snapshot: what each section means, and what does not fit together.
+
+mod access;
+mod admin;
+mod certificates;
+mod check;
+mod clients;
+mod connections;
+mod context;
+mod cors;
+mod coverage;
+mod file;
+mod forward;
+mod hosts;
+mod identity;
+mod issuers;
+mod limits;
+mod listeners;
+mod methods;
+mod names;
+mod request;
+mod response_headers;
+mod route_limits;
+mod routes;
+mod secret;
+mod telemetry;
+mod unused;
+mod upstreams;
+
+pub(crate) use context::Context;

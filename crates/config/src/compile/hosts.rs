@@ -1,0 +1,181 @@
+//! `hosts`.
+
+use std::collections::HashMap;
+
+use portcullis_core::{Host, HostPattern};
+use portcullis_policy::{HostAllowList, Origin};
+use portcullis_tls::Minimum;
+
+use crate::at::At;
+use crate::compile::Context;
+use crate::compile::check::non_empty;
+use crate::problem::{Problem, Problems, nearest};
+use crate::raw::hosts::{HostDetail, HostEntry, HostTls};
+use crate::raw::listeners::TlsVersion;
+use crate::read::Items;
+
+/// The allow-list, compiled; one entry for each that could be read.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    entries: Vec<Entry>,
+    written: Vec<String>,
+    /// Whether some entry could not be read, so that a name that is not found says nothing.
+    incomplete: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: At,
+    pattern: HostPattern,
+    origin: Origin,
+    minimum: Option<Minimum>,
+}
+
+impl Hosts {
+    /// Compiles the section.
+    pub(super) fn compile(
+        raw: Option<Items<HostEntry>>,
+        context: &Context<'_>,
+        problems: &mut Problems,
+    ) -> Self {
+        let root = At::root();
+        let mut hosts = Self { incomplete: true, ..Self::default() };
+        let Some(raw) = problems.required(&root, "hosts", raw) else { return hosts };
+        let at = root.key("hosts");
+        let Some(raw) = non_empty(raw, &at, problems) else { return hosts };
+        let before = problems.len();
+        hosts.incomplete = problems.touch(&at);
+        for (at, entry) in raw.into_at(&at) {
+            hosts.push(entry, &at, context, problems);
+        }
+        hosts.incomplete |= problems.len() > before;
+        hosts
+    }
+
+    fn push(&mut self, raw: HostEntry, at: &At, context: &Context<'_>, problems: &mut Problems) {
+        let (name, name_at, minimum) = match raw {
+            HostEntry::Name(name) => (Some(name), at.clone(), None),
+            HostEntry::WithTls(HostDetail { name, tls }) => {
+                let minimum = tls.and_then(|HostTls { minimum_version }| minimum_version);
+                (problems.required(at, "name", name), at.key("name"), minimum.map(TlsVersion::compile))
+            }
+        };
+        let Some(name) = name else { return };
+        let pattern = match HostPattern::parse(&name) {
+            Ok(pattern) => pattern,
+            Err(error) => {
+                problems.push(not_a_host(&name, name_at, &error.to_string()));
+                return;
+            }
+        };
+        if self.entries.iter().any(|entry| entry.pattern == pattern) {
+            problems.push(Problem::new(name_at, format!("the host `{name}` stands here twice")));
+            return;
+        }
+        if minimum.is_some() && !matches!(pattern.host, Host::Name(_)) {
+            let message = "an address has no TLS settings by name: no client sends it as SNI";
+            problems.push(Problem::new(at.key("tls"), message));
+        }
+        self.written.push(name);
+        let origin = context.origin(at);
+        self.entries.push(Entry { at: at.clone(), pattern, origin, minimum });
+    }
+
+    /// The allow-list for the pipeline.
+    pub(super) fn allow_list(&self) -> HostAllowList {
+        HostAllowList::new(self.entries.iter().map(|entry| (entry.pattern.clone(), entry.origin)))
+    }
+
+    /// How many entries there are.
+    pub(super) const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Positions of the entries that `name`, said by a route, means. A name without a port means
+    /// all entries of that host.
+    pub(super) fn find(&self, name: &str, at: &At, problems: &mut Problems) -> Option<Vec<usize>> {
+        let wanted = match HostPattern::parse(name) {
+            Ok(wanted) => wanted,
+            Err(error) => {
+                problems.push(not_a_host(name, at.clone(), &error.to_string()));
+                return None;
+            }
+        };
+        let meant = |entry: &Entry| {
+            let same = entry.pattern.host == wanted.host && entry.pattern.wildcard == wanted.wildcard;
+            same && (wanted.port.is_none() || wanted.port == entry.pattern.port)
+        };
+        let numbered = self.entries.iter().enumerate();
+        let found: Vec<usize> = numbered.filter(|(_, e)| meant(e)).map(|(i, _)| i).collect();
+        if found.is_empty() {
+            if !self.incomplete {
+                problems.push(self.unknown(name, at));
+            }
+            return None;
+        }
+        Some(found)
+    }
+
+    fn unknown(&self, name: &str, at: &At) -> Problem {
+        let names: Vec<&str> = self.written.iter().map(String::as_str).collect();
+        let problem = Problem::new(at.clone(), format!("`{name}` is not an entry of `hosts`"));
+        let problem = problem.one_of(name, &names);
+        if nearest(name, &names).is_some() {
+            return problem;
+        }
+        problem.help(format!("add `{name}` to `hosts`, or every request for it is answered 421"))
+    }
+
+    /// The oldest TLS version by name, where an entry says one.
+    pub(super) fn minimum_by_name(&self) -> HashMap<String, Minimum> {
+        let named = self.entries.iter().filter_map(|entry| Some((entry.tls_name()?, entry.minimum?)));
+        named.collect()
+    }
+
+    /// Names with their places, for the question of who has a certificate. Addresses are left out:
+    /// no client sends one as SNI.
+    pub(super) fn names(&self) -> impl Iterator<Item = (String, &At)> {
+        self.entries.iter().filter_map(|entry| Some((entry.tls_name()?, &entry.at)))
+    }
+
+    /// Entries that have TLS settings of their own.
+    pub(super) fn with_tls(&self) -> impl Iterator<Item = &At> {
+        self.entries.iter().filter(|entry| entry.minimum.is_some()).map(|entry| &entry.at)
+    }
+
+    /// The first exact name, if there is one.
+    pub(super) fn first_name(&self) -> Option<String> {
+        let mut exact = self.entries.iter().filter(|entry| !entry.pattern.wildcard);
+        exact.find_map(Entry::tls_name)
+    }
+}
+
+impl Entry {
+    fn tls_name(&self) -> Option<String> {
+        let Host::Name(name) = &self.pattern.host else { return None };
+        Some(if self.pattern.wildcard { format!("*.{name}") } else { name.to_string() })
+    }
+}
+
+impl TlsVersion {
+    /// The version in the words of the TLS crate.
+    pub(super) const fn compile(self) -> Minimum {
+        match self {
+            Self::Tls12 => Minimum::Tls12,
+            Self::Tls13 => Minimum::Tls13,
+        }
+    }
+}
+
+fn not_a_host(name: &str, at: At, reason: &str) -> Problem {
+    let problem = Problem::new(at, format!("`{name}` is not a host: {reason}"))
+        .expected("a name, `*.` and a name, or an address; with or without a port");
+    if let Some((_, rest)) = name.split_once("://") {
+        let host = rest.split('/').next().unwrap_or_default();
+        return problem.help(format!("write the host alone: `{host}`"));
+    }
+    if name == "*" || name.matches('*').count() > 1 {
+        return problem.help("a wildcard is one label in front of a name: `*.example.com`");
+    }
+    problem
+}

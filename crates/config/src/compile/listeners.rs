@@ -1,0 +1,138 @@
+//! `listeners`, and addresses to listen on in general.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use portcullis_tls::{Minimum, Protocol};
+
+use crate::at::At;
+use crate::compile::check::{self, non_empty};
+use crate::problem::{Problem, Problems};
+use crate::raw::listeners as raw;
+use crate::read::Items;
+use crate::snapshot::{ListenerPlan, ListenerTerms};
+
+/// Compiles the section. Left out, it is one TLS listener on `[::]:443`: the redirect from port 80
+/// that the language puts beside it is not in this version.
+pub(super) fn compile(
+    raw: Option<Items<raw::Listener>>,
+    problems: &mut Problems,
+) -> Option<Vec<ListenerPlan>> {
+    let at = At::root().key("listeners");
+    let Some(raw) = raw else {
+        return if problems.touch(&at) { None } else { Some(vec![by_default()]) };
+    };
+    let mut plans: Vec<ListenerPlan> = Vec::new();
+    let mut sound = !problems.touch(&at);
+    for (at, listener) in non_empty(raw, &at, problems)?.into_at(&at) {
+        let Some(plan) = listener.compile(&at, problems) else {
+            sound = false;
+            continue;
+        };
+        if let Some(other) = plans.iter().find(|other| clash(other.address, plan.address)) {
+            let message = format!("the listener `{}` has the same address", other.name);
+            problems.push(Problem::new(at.key("address"), message));
+        }
+        plans.push(plan);
+    }
+    sound.then_some(plans)
+}
+
+fn by_default() -> ListenerPlan {
+    let terms = ListenerTerms {
+        minimum: Minimum::Tls13,
+        protocols: vec![Protocol::H2, Protocol::Http11],
+    };
+    let address = (std::net::Ipv6Addr::UNSPECIFIED, 443).into();
+    ListenerPlan { name: Arc::from("https"), address, tls: Some(terms) }
+}
+
+impl raw::Listener {
+    fn compile(self, at: &At, problems: &mut Problems) -> Option<ListenerPlan> {
+        let Self { name, address, protocols, tls, cleartext } = self;
+        let name = check::name(name, at, problems);
+        let text = problems.required(at, "address", address);
+        let address = text.and_then(|text| address_of(&text, &at.key("address"), problems));
+        if cleartext && tls.is_some() {
+            let message = "a cleartext listener has no TLS settings";
+            problems.push(Problem::new(at.key("tls"), message).help("take out one of the two"));
+            return None;
+        }
+        let listed = match protocols {
+            Some(protocols) => Some(protocol_list(protocols, &at.key("protocols"), problems)?),
+            None => None,
+        };
+        let tls = if cleartext {
+            only_http11(listed.as_deref(), at, problems)?;
+            None
+        } else {
+            let raw::ListenerTls { minimum_version } = tls.unwrap_or_default();
+            let protocols = listed.unwrap_or_else(|| vec![Protocol::H2, Protocol::Http11]);
+            Some(ListenerTerms { minimum: minimum_version.compile(), protocols })
+        };
+        Some(ListenerPlan { name: name?, address: address?, tls })
+    }
+}
+
+fn protocol_list(
+    raw: Items<raw::Protocol>,
+    at: &At,
+    problems: &mut Problems,
+) -> Option<Vec<Protocol>> {
+    let mut protocols = Vec::new();
+    for (at, protocol) in non_empty(raw, at, problems)?.into_at(at) {
+        let protocol = match protocol {
+            raw::Protocol::H2 => Protocol::H2,
+            raw::Protocol::Http11 => Protocol::Http11,
+        };
+        if protocols.contains(&protocol) {
+            let message = format!("`{}` stands here twice", protocol.as_str());
+            problems.push(Problem::new(at, message));
+            return None;
+        }
+        protocols.push(protocol);
+    }
+    Some(protocols)
+}
+
+/// HTTP/2 is agreed upon in the TLS handshake; without one there is HTTP/1.1 alone.
+fn only_http11(listed: Option<&[Protocol]>, at: &At, problems: &mut Problems) -> Option<()> {
+    if listed.is_some_and(|listed| listed.contains(&Protocol::H2)) {
+        let problem = Problem::new(at.key("protocols"), "a cleartext listener speaks http/1.1 alone");
+        problems.push(problem.help("leave `protocols` out"));
+        return None;
+    }
+    Some(())
+}
+
+/// An address and port to listen on.
+pub(super) fn address_of(text: &str, at: &At, problems: &mut Problems) -> Option<SocketAddr> {
+    if text.starts_with("unix:") {
+        problems.push(Problem::not_in_this_version(at.clone(), "unix:"));
+        return None;
+    }
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let problem = Problem::new(at.clone(), format!("`{text}` is not an address and port"))
+        .expected("an address and port, such as \"[::]:443\" or 127.0.0.1:8080");
+    let help = match text.rsplit_once(':') {
+        Some(("", port)) => Some(format!("did you mean \"[::]:{port}\"?")),
+        Some(("localhost", port)) => Some(format!("did you mean 127.0.0.1:{port}?")),
+        Some((host, port)) if host.parse::<std::net::Ipv6Addr>().is_ok() => {
+            Some(format!("did you mean \"[{host}]:{port}\"?"))
+        }
+        Some(_) => None,
+        None => Some(format!("say the port too: `{text}:443`")),
+    };
+    problems.push(match help {
+        Some(help) => problem.help(help),
+        None => problem,
+    });
+    None
+}
+
+/// Whether both cannot be listened on at once.
+pub(super) fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    one == other && one.port() != 0
+}

@@ -1,0 +1,69 @@
+//! Names of one section: unique, and found by those who use them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::at::At;
+use crate::problem::{Problem, Problems};
+use crate::yaml::tree::Node;
+
+/// What one section declares: by name what could be compiled, and the names of what could not.
+#[derive(Debug)]
+pub(crate) struct Named<T> {
+    what: &'static str,
+    declared: Vec<String>,
+    compiled: HashMap<Arc<str>, T>,
+}
+
+impl<T> Named<T> {
+    /// For the section `section` of the file; `what` is one of its entries, in words.
+    pub(crate) fn new(what: &'static str, section: &str, tree: &Node, problems: &mut Problems) -> Self {
+        let mut declared: Vec<String> = Vec::new();
+        let at = At::root().key(section);
+        let items = tree.get(section).map(Node::items).unwrap_or_default();
+        for (index, item) in items.iter().enumerate() {
+            let Some(name) = item.get("name").and_then(Node::text) else { continue };
+            if declared.iter().any(|other| other == name) {
+                let message = format!("there are two entries with the name `{name}`");
+                let problem = Problem::new(at.index(index).key("name"), message);
+                problems.push(problem.help("give each its own name"));
+            } else {
+                declared.push(name.to_owned());
+            }
+        }
+        Self { what, declared, compiled: HashMap::new() }
+    }
+
+    /// Adds what was compiled.
+    pub(crate) fn insert(&mut self, name: Arc<str>, value: T) {
+        self.compiled.entry(name).or_insert(value);
+    }
+
+    /// The entry `name`, used at `at`. A name that is not declared is a mistake; one that is
+    /// declared but could not be compiled was noted already.
+    pub(crate) fn find(&self, name: &str, at: &At, problems: &mut Problems) -> Option<&T> {
+        if let Some(value) = self.compiled.get(name) {
+            return Some(value);
+        }
+        if !self.declared.iter().any(|declared| declared == name) {
+            let message = format!("there is no {} `{name}`", self.what);
+            let problem = Problem::new(at.clone(), message);
+            problems.push(if self.declared.is_empty() {
+                problem.help(format!("the file declares no {} at all", self.what))
+            } else {
+                problem.one_of(name, &self.declared)
+            });
+        }
+        None
+    }
+
+    /// What could be compiled.
+    pub(crate) fn into_compiled(self) -> HashMap<Arc<str>, T> {
+        self.compiled
+    }
+
+    /// What could be compiled.
+    pub(crate) const fn compiled(&self) -> &HashMap<Arc<str>, T> {
+        &self.compiled
+    }
+}

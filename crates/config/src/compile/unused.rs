@@ -1,0 +1,39 @@
+//! What is declared and used nowhere is a mistake: somebody thinks that it works.
+
+use crate::at::At;
+use crate::problem::{Problem, Problems, nearest};
+use crate::yaml::tree::{Kind, Node};
+
+/// Sections whose entries are used by routes, the key of a route that uses them, and a word for one.
+const USES: [(&str, &str, &str); 4] = [
+    ("cors", "cors", "cors policy"),
+    ("issuers", "access", "issuer"),
+    ("limits", "limits", "limit"),
+    ("upstreams", "forward", "upstream"),
+];
+
+/// Notes the entries that no route names. A route that is wrong in some other way still counts, so
+/// that one mistake does not bring about a second.
+pub(crate) fn note_unused(tree: &Node, problems: &mut Problems) {
+    let routes = tree.get("routes").map(Node::items).unwrap_or_default();
+    let users: Vec<&Node> = routes.iter().chain(tree.get("defaults")).collect();
+    for (section, key, what) in USES {
+        let at = At::root().key(section);
+        let items = tree.get(section).map(Node::items).unwrap_or_default();
+        for (index, item) in items.iter().enumerate() {
+            let Some(name) = item.get("name").and_then(Node::text) else { continue };
+            if !users.iter().any(|user| uses(user, key, name)) {
+                let message = format!("the {what} `{name}` is used nowhere");
+                let problem = Problem::new(at.index(index).key("name"), message);
+                problems.push(problem.help(format!("name it in a route's `{key}`, or take it out")));
+            }
+        }
+    }
+}
+
+/// Whether `name` stands below the key `wanted`, or below one that may be meant for it.
+fn uses(user: &Node, wanted: &str, name: &str) -> bool {
+    let Kind::Mapping(entries) = &user.kind else { return false };
+    let meant = |key: &str| key == wanted || nearest(key, &[wanted]).is_some();
+    entries.iter().any(|entry| meant(&entry.key) && entry.value.mentions(name))
+}

@@ -1,0 +1,178 @@
+//! Everything the file says, compiled: immutable, swapped as a whole or not at all.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+use ipnet::IpNet;
+use portcullis_authn::{Issuer, KeyCache};
+use portcullis_core::Secret;
+use portcullis_limit::Limiter;
+use portcullis_policy::{Pipeline, UpstreamSettings};
+use portcullis_tls::{CertificateSources, Minimum, Protocol};
+
+/// A compiled file.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Everything that judges a request.
+    pub pipeline: Pipeline,
+    /// Where requests come in, in the order of the file.
+    pub listeners: Vec<ListenerPlan>,
+    /// Certificates and TLS by name, for all listeners.
+    pub tls: TlsTerms,
+    /// Bounds and deadlines of connections.
+    pub connections: ConnectionTerms,
+    /// Issuers by name.
+    pub issuers: HashMap<Arc<str>, Arc<Issuer>>,
+    /// Keys of issuers by name: what a later snapshot takes over.
+    pub keys: HashMap<Arc<str>, KeyCache>,
+    /// Counters by name of their limit, the flood guard's as [`FLOOD_GUARD`]: what a later snapshot
+    /// takes over.
+    pub limiters: HashMap<Arc<str>, Limiter>,
+    /// Where requests go, by name.
+    pub upstreams: HashMap<Arc<str>, Arc<UpstreamSettings>>,
+    /// The signed identity token.
+    pub identity: IdentityTerms,
+    /// The listeners for operators.
+    pub admin: AdminTerms,
+    /// What is written down.
+    pub telemetry: TelemetryTerms,
+    /// Fields by which some app is told who calls, the signed token's among them: no client may
+    /// send them on any route.
+    pub identity_fields: Vec<HeaderName>,
+    /// Every file that was named, secrets and certificates too: a change of one is a change of all.
+    pub files: Vec<PathBuf>,
+    /// SHA-256 of the file, in hex.
+    pub hash: String,
+    /// What is running, with its defaults and without secrets.
+    pub redacted: serde_json::Value,
+}
+
+/// Name of the flood guard among the limiters; no limit of the file can have it.
+pub const FLOOD_GUARD: &str = "clients.limit";
+
+/// One listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerPlan {
+    /// Its name in the file.
+    pub name: Arc<str>,
+    /// Where it listens; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// How TLS is spoken; `None` is cleartext.
+    pub tls: Option<ListenerTerms>,
+}
+
+/// TLS of one listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerTerms {
+    /// Oldest version, where no name says otherwise.
+    pub minimum: Minimum,
+    /// What is offered by ALPN, most wanted first.
+    pub protocols: Vec<Protocol>,
+}
+
+/// Certificates and TLS by name.
+#[derive(Clone, Debug, Default)]
+pub struct TlsTerms {
+    /// Where certificates come from.
+    pub sources: CertificateSources,
+    /// Oldest version by host name; `*.` and a parent stands for one label more.
+    pub by_name: HashMap<String, Minimum>,
+    /// The name assumed for a client that sends none; `None` refuses it.
+    pub without_sni: Option<String>,
+}
+
+/// Bounds and deadlines of connections.
+#[derive(Clone, Debug)]
+pub struct ConnectionTerms {
+    /// Connections of the process.
+    pub maximum: usize,
+    /// Connections of one client.
+    pub per_client: usize,
+    /// Peers that `per_client` does not hold: trusted proxies.
+    pub per_client_exempt: Vec<IpNet>,
+    /// Bits of an IPv6 address that make one client.
+    pub ipv6_prefix: u8,
+    /// For a TLS handshake.
+    pub tls_handshake: Duration,
+    /// For a whole request head.
+    pub head_time: Duration,
+    /// Bytes of a request head.
+    pub head_size: usize,
+    /// Fields of a request head.
+    pub head_fields: usize,
+    /// Bytes of a request target.
+    pub target_size: usize,
+    /// For one write to the client.
+    pub write: Duration,
+    /// Between requests of a connection.
+    pub idle: Duration,
+    /// HTTP/2 streams open at once on one connection.
+    pub streams_per_connection: u32,
+    /// After SIGTERM: still accepting, but not ready.
+    pub drain_delay: Duration,
+    /// After the delay: for what is under way to end.
+    pub drain_grace: Duration,
+}
+
+/// The signed identity token.
+#[derive(Clone, Debug)]
+pub struct IdentityTerms {
+    /// Its `iss`; empty where no route asks for a signed token and none can be derived.
+    pub issuer: String,
+    /// The ES256 key, PEM; `None`: one that is made and kept in the state folder.
+    pub signing_key: Option<Secret>,
+    /// The field it is sent in.
+    pub header: HeaderName,
+    /// From `iat` to `exp`.
+    pub lifetime: Duration,
+    /// Whether any route asks for it.
+    pub is_used: bool,
+}
+
+/// The listeners for operators.
+#[derive(Clone, Debug)]
+pub struct AdminTerms {
+    /// Where `/config` and `/decisions` are.
+    pub address: AdminAddress,
+    /// The bearer token they ask for; `None`: one that is made and kept in the state folder.
+    pub token: Option<Secret>,
+    /// Where `/healthz`, `/readyz` and `/metrics` are.
+    pub probes: SocketAddr,
+}
+
+/// An address of the admin listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminAddress {
+    /// Address and port.
+    Tcp(SocketAddr),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+/// What is written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TelemetryTerms {
+    /// One JSON line a request.
+    pub access_log: LogTarget,
+    /// One JSON line a denial and a configuration event.
+    pub audit_log: Option<LogTarget>,
+    /// Query parameters that no log shows, beside the built-in ones.
+    pub redact_query: Vec<String>,
+    /// Fields that no log shows, beside the built-in ones; in lower case.
+    pub redact_headers: Vec<String>,
+}
+
+/// Where a log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogTarget {
+    /// Lines are added to this file.
+    File(PathBuf),
+    /// Standard error.
+    Stderr,
+    /// Standard output.
+    Stdout,
+}

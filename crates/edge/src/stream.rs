@@ -1,0 +1,261 @@
+//! The stream that the proxy reads requests from and writes answers to.
+//!
+//! Two things it does that a socket does not. It has a **fence**: the gate says how many bytes
+//! belong to the request it let through, and no read goes beyond, so that the next request on the
+//! connection is the gate's to judge. And it **lingers** when dropped.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+
+use crate::digests::Facts;
+use crate::head_gate::Body;
+use crate::lease::Lease;
+use crate::linger;
+use crate::transport::Transport;
+
+/// Small writes are gathered up to this many bytes until a flush, so that head and body of an
+/// answer leave in one TLS record.
+const GATHER: usize = 16 * 1024;
+
+/// Room made for the next bytes of a head.
+const READ: usize = 4 * 1024;
+
+/// How far the proxy may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fence {
+    /// This many bytes of the body are left; after them reads wait, and only see the client go.
+    After(u64),
+    /// Without bound: the proxy finds the end of the body itself, or what follows is no HTTP/1.
+    Open,
+}
+
+impl From<Body> for Fence {
+    fn from(body: Body) -> Self {
+        match body {
+            Body::Chunked => Self::Open,
+            Body::Length(length) => Self::After(length),
+        }
+    }
+}
+
+pub(crate) struct EdgeStream {
+    /// Taken only by the drop.
+    transport: Option<Transport>,
+    /// Read, and not given to anybody yet.
+    ahead: BytesMut,
+    fence: Fence,
+    /// Written by the proxy, and not on its way yet.
+    gathered: BytesMut,
+    /// The client has closed its end, or the socket is broken: there is nothing to linger for.
+    over: bool,
+    pub(crate) facts: Facts,
+    lease: Option<Lease>,
+}
+
+impl EdgeStream {
+    pub(crate) fn new(transport: Transport, facts: Facts, lease: Lease) -> Self {
+        Self {
+            transport: Some(transport),
+            ahead: BytesMut::new(),
+            fence: Fence::Open,
+            gathered: BytesMut::new(),
+            over: false,
+            facts,
+            lease: Some(lease),
+        }
+    }
+
+    pub(crate) const fn lease(&self) -> Option<&Lease> {
+        self.lease.as_ref()
+    }
+
+    /// What was read and given to nobody yet.
+    pub(crate) fn ahead(&self) -> &[u8] {
+        &self.ahead
+    }
+
+    /// The first `length` bytes of [`EdgeStream::ahead`], which are then no longer there.
+    pub(crate) fn take_ahead(&mut self, length: usize) -> BytesMut {
+        if length >= self.ahead.len() {
+            std::mem::take(&mut self.ahead)
+        } else {
+            self.ahead.split_to(length)
+        }
+    }
+
+    pub(crate) const fn set_fence(&mut self, fence: Fence) {
+        self.fence = fence;
+    }
+
+    /// Whether the request before the fence was read to its end.
+    pub(crate) const fn is_at_fence(&self) -> bool {
+        matches!(self.fence, Fence::After(0) | Fence::Open)
+    }
+
+    /// Gives back the memory that only a busy connection needs.
+    pub(crate) fn rest(&mut self) {
+        if self.ahead.is_empty() {
+            self.ahead = BytesMut::new();
+        }
+        if self.gathered.is_empty() {
+            self.gathered = BytesMut::new();
+        }
+    }
+
+    /// Waits for the first bytes of a request without room for a whole head. 0 is the end.
+    pub(crate) async fn read_first(&mut self) -> io::Result<usize> {
+        let mut first = [0; 256];
+        let Some(transport) = &mut self.transport else { return Ok(0) };
+        let read = transport.read(&mut first).await;
+        self.over |= !matches!(read, Ok(1..));
+        let read = read?;
+        self.ahead.extend_from_slice(first.get(..read).unwrap_or_default());
+        Ok(read)
+    }
+
+    /// Waits for more bytes. 0 is the end.
+    pub(crate) async fn read_ahead(&mut self) -> io::Result<usize> {
+        let Some(transport) = &mut self.transport else { return Ok(0) };
+        self.ahead.reserve(READ);
+        let read = transport.read_buf(&mut self.ahead).await;
+        self.over |= !matches!(read, Ok(1..));
+        read
+    }
+
+    fn poll_transport(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(transport) = &mut self.transport else { return Poll::Ready(Ok(())) };
+        let before = buf.filled().len();
+        let result = ready!(Pin::new(transport).poll_read(cx, buf));
+        self.over |= result.is_err() || buf.filled().len() == before;
+        Poll::Ready(result)
+    }
+
+    /// Gives at most `limit` bytes.
+    fn poll_give(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        limit: usize,
+    ) -> Poll<io::Result<usize>> {
+        let room = limit.min(buf.remaining());
+        if !self.ahead.is_empty() {
+            let part = self.ahead.split_to(room.min(self.ahead.len()));
+            buf.put_slice(&part);
+            return Poll::Ready(Ok(part.len()));
+        }
+        let before = buf.filled().len();
+        if room == buf.remaining() {
+            ready!(self.poll_transport(cx, buf))?;
+            return Poll::Ready(Ok(buf.filled().len() - before));
+        }
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
+        ready!(self.poll_transport(cx, &mut part))?;
+        let read = part.filled().len();
+        buf.advance(read);
+        Poll::Ready(Ok(read))
+    }
+
+    /// At the fence: only the end of the client is let through. What it sent instead is kept for
+    /// the gate; then there is nothing to wait for until the fence moves.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            return Poll::Pending;
+        }
+        let mut probe = [0; 256];
+        let mut buf = ReadBuf::new(&mut probe);
+        ready!(self.poll_transport(cx, &mut buf))?;
+        if buf.filled().is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.ahead.extend_from_slice(buf.filled());
+        Poll::Pending
+    }
+
+    fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(transport) = &mut self.transport else { return Poll::Ready(Ok(())) };
+        while !self.gathered.is_empty() {
+            match ready!(Pin::new(&mut *transport).poll_write(cx, &self.gathered)) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(written) => self.gathered.advance(written),
+                Err(error) => {
+                    self.over = true;
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for EdgeStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.fence {
+            Fence::Open => self.poll_give(cx, buf, usize::MAX).map_ok(|_| ()),
+            Fence::After(0) => self.poll_end(cx),
+            Fence::After(left) => {
+                let limit = usize::try_from(left).unwrap_or(usize::MAX);
+                let read = ready!(self.poll_give(cx, buf, limit))?;
+                self.fence = Fence::After(left.saturating_sub(read as u64));
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for EdgeStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.gathered.len() + buf.len() > GATHER {
+            ready!(self.poll_gathered(cx))?;
+        }
+        if buf.len() < GATHER {
+            self.gathered.extend_from_slice(buf);
+            return Poll::Ready(Ok(buf.len()));
+        }
+        match &mut self.transport {
+            Some(transport) => Pin::new(transport).poll_write(cx, buf),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_gathered(cx))?;
+        match &mut self.transport {
+            Some(transport) => Pin::new(transport).poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_gathered(cx))?;
+        match &mut self.transport {
+            Some(transport) => Pin::new(transport).poll_shutdown(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl Drop for EdgeStream {
+    fn drop(&mut self) {
+        let Some(transport) = self.transport.take() else { return };
+        let lease = self.lease.take();
+        if !self.over {
+            linger::detach(transport, self.gathered.to_vec(), lease);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! `portcullis check`: the file as `run` would read it, without serving.
+
+use std::process::ExitCode;
+
+use portcullis_config::advice::{Advice, Severity};
+use portcullis_config::{LoadOptions, Loaded, Report};
+use portcullis_core::Clock;
+use portcullis_policy::Handover;
+use serde_json::json;
+
+use crate::cli::{CheckArgs, FailOn, Format, print_line};
+
+/// Prints mistakes or advice. Exit codes: 0 fine, 1 mistakes, 3 advice at or above `--fail-on`.
+pub fn check(args: &CheckArgs) -> ExitCode {
+    let mut options = LoadOptions::new(Handover::empty(Clock::system()));
+    options.no_files = args.no_files;
+    match portcullis_config::load(&args.file, &options) {
+        Ok(Loaded { advice, .. }) => {
+            print_line(&advice_text(args, &advice));
+            let fails = advice.iter().any(|one| fails(args.fail_on, one.severity));
+            if fails { ExitCode::from(3) } else { ExitCode::SUCCESS }
+        }
+        Err(report) => {
+            print_line(&mistakes_text(args.format, &report));
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn fails(level: FailOn, severity: Severity) -> bool {
+    match level {
+        FailOn::None => false,
+        FailOn::Low => true,
+        FailOn::High => severity == Severity::High,
+    }
+}
+
+fn mistakes_text(format: Format, report: &Report) -> String {
+    match format {
+        Format::Json => report.render_json(),
+        Format::Text => report.render_text(false).trim_end().to_owned(),
+    }
+}
+
+fn advice_text(args: &CheckArgs, advice: &[Advice]) -> String {
+    let file = args.file.display().to_string();
+    match args.format {
+        Format::Json => {
+            let list: Vec<_> = advice
+                .iter()
+                .map(|one| {
+                    json!({
+                        "file": file,
+                        "line": one.line,
+                        "path": one.path,
+                        "rule": one.rule,
+                        "severity": one.severity.as_str(),
+                        "message": one.message,
+                        "why": one.why,
+                        "fix": one.fix,
+                    })
+                })
+                .collect();
+            json!(list).to_string()
+        }
+        Format::Text => {
+            let mut lines: Vec<String> = advice
+                .iter()
+                .map(|one| {
+                    let Advice { rule, severity, line, message, why, fix, .. } = one;
+                    let severity = severity.as_str();
+                    format!("{file}:{line}: advice {rule} ({severity}): {message}\n  why: {why}\n  fix: {fix}")
+                })
+                .collect();
+            lines.push(format!("{file}: no mistakes, advice: {}", advice.len()));
+            lines.join("\n")
+        }
+    }
+}

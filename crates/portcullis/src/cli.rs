@@ -1,0 +1,160 @@
+//! The command line.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::run::{Failure, Options};
+use crate::{check, demo, explain, logs, run};
+
+/// The security gateway in front of APIs you already have.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", disable_version_flag = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Reads the file as `run` would, without serving: all mistakes, then security advice.
+    Check(CheckArgs),
+    /// Serves the example file, with a demo app and a demo issuer inside the process.
+    Demo,
+    /// Runs the real pipeline on a made-up request and tells what each stage saw and decided.
+    Explain(ExplainArgs),
+    /// Serves.
+    Run(RunArgs),
+    /// Prints the JSON Schema of gateway.yaml.
+    Schema,
+    /// Prints version, commit and crypto provider.
+    Version,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", env = "PORTCULLIS_CONFIG", default_value = "gateway.yaml")]
+    config: PathBuf,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The configuration.
+    #[arg(value_name = "FILE", env = "PORTCULLIS_CONFIG", default_value = "gateway.yaml")]
+    pub file: PathBuf,
+    /// Opens none of the files and secrets it names, for a check on another machine.
+    #[arg(long)]
+    pub no_files: bool,
+    /// How mistakes and advice are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Advice at or above this level makes the exit code 3.
+    #[arg(long, value_enum, default_value_t = FailOn::None)]
+    pub fail_on: FailOn,
+}
+
+/// How `check` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs: an array of objects.
+    Json,
+}
+
+/// From which level on advice fails `check`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Never.
+    None,
+    /// Any advice.
+    Low,
+    /// Serious advice only.
+    High,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", env = "PORTCULLIS_CONFIG", default_value = "gateway.yaml")]
+    pub config: PathBuf,
+    /// The request's method.
+    pub method: String,
+    /// The request's URL, with scheme and host.
+    pub url: String,
+    /// A request field, `name: value`; may be repeated. Not for secrets.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub headers: Vec<String>,
+    /// Reads a bearer token from FILE, or from standard input for `-`; without it,
+    /// `$PORTCULLIS_TOKEN` is used where it is set.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The TCP peer's address.
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub address: std::net::IpAddr,
+    /// The time at which the request is judged, RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+}
+
+/// Runs the command; its exit codes are a contract (see docs/cli.md).
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            error.print().ok();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match cli.command {
+        Command::Check(args) => check::check(&args),
+        Command::Demo => in_runtime(demo::run()),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Run(args) => {
+            in_runtime(run::serve(Options { file: args.config, on_ready: None }))
+        }
+        Command::Schema => {
+            let schema = serde_json::to_string_pretty(&portcullis_config::schema());
+            print_line(&schema.unwrap_or_default())
+        }
+        Command::Version => print_line(&version()),
+    }
+}
+
+fn in_runtime(task: impl Future<Output = Result<(), Failure>>) -> ExitCode {
+    logs::start_own_log();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&Failure::start(error.to_string())),
+    };
+    let result = runtime.block_on(task);
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure),
+    }
+}
+
+fn report(failure: &Failure) -> ExitCode {
+    writeln!(std::io::stderr().lock(), "{}", failure.text).ok();
+    ExitCode::from(failure.code)
+}
+
+/// Prints to standard output; a closed pipe is no failure of ours.
+pub fn print_line(text: &str) -> ExitCode {
+    writeln!(std::io::stdout().lock(), "{text}").ok();
+    ExitCode::SUCCESS
+}
+
+fn version() -> String {
+    format!(
+        "portcullis {}\ncommit {}\ncrypto provider aws-lc-rs",
+        env!("CARGO_PKG_VERSION"),
+        option_env!("PORTCULLIS_COMMIT").unwrap_or("unknown"),
+    )
+}

@@ -1,0 +1,127 @@
+//! The listeners of the process: bound before anything changes, diffed on reload.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use pingora::proxy::HttpProxy;
+use portcullis_config::snapshot::ListenerPlan;
+use portcullis_edge::{BoundListener, Edge, Listener, ListenerSettings};
+use portcullis_proxy::Gateway;
+use portcullis_tls::TlsAcceptor;
+use thiserror::Error;
+
+/// Why a listener is not there. The file or the machine must be mended.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    /// The address cannot be had.
+    #[error("listener {name} cannot listen on {address}: {error}")]
+    Bind {
+        /// Its name.
+        name: Arc<str>,
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// A listener cannot change between TLS and cleartext while it runs.
+    #[error("listener {0} cannot change between TLS and cleartext without a restart")]
+    Kind(Arc<str>),
+}
+
+type Policy = Option<Arc<ArcSwap<TlsAcceptor>>>;
+
+#[derive(Debug)]
+struct Active {
+    plan: ListenerPlan,
+    policy: Policy,
+    listener: Listener,
+}
+
+/// All that are served.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    active: HashMap<Arc<str>, Active>,
+}
+
+/// What a new set needs bound, before it is taken.
+#[derive(Debug)]
+pub struct Change {
+    wanted: Vec<(ListenerPlan, Option<TlsAcceptor>)>,
+    bound: HashMap<Arc<str>, BoundListener>,
+}
+
+impl Listeners {
+    /// Binds what is new in `wanted`; nothing that is served changes yet.
+    pub fn plan(
+        &self,
+        wanted: Vec<(ListenerPlan, Option<TlsAcceptor>)>,
+    ) -> Result<Change, ListenError> {
+        let mut bound = HashMap::new();
+        for (plan, acceptor) in &wanted {
+            if let Some(active) = self.kept(plan) {
+                if active.policy.is_some() != acceptor.is_some() {
+                    return Err(ListenError::Kind(Arc::clone(&plan.name)));
+                }
+                continue;
+            }
+            let listener = BoundListener::bind(plan.address).map_err(|error| {
+                let (name, address) = (Arc::clone(&plan.name), plan.address);
+                ListenError::Bind { name, address, error }
+            })?;
+            bound.insert(Arc::clone(&plan.name), listener);
+        }
+        Ok(Change { wanted, bound })
+    }
+
+    /// A listener of the same name and address goes on as it is.
+    fn kept(&self, plan: &ListenerPlan) -> Option<&Active> {
+        self.active.get(&plan.name).filter(|active| active.plan.address == plan.address)
+    }
+
+    /// Takes the change: new ones are served, kept ones get their new TLS policy, the others drain.
+    /// Returns a line for each that is new, with its real address.
+    pub fn take(
+        &mut self,
+        change: Change,
+        edge: &Edge,
+        proxy: &Arc<HttpProxy<Gateway>>,
+    ) -> Vec<String> {
+        let Change { wanted, mut bound } = change;
+        let mut before = std::mem::take(&mut self.active);
+        let mut lines = Vec::new();
+        for (plan, acceptor) in wanted {
+            let name = Arc::clone(&plan.name);
+            let active = match (bound.remove(&name), before.remove(&name)) {
+                (None, Some(active)) => {
+                    if let (Some(policy), Some(acceptor)) = (&active.policy, acceptor) {
+                        policy.store(Arc::new(acceptor));
+                    }
+                    Active { plan, ..active }
+                }
+                (Some(listener), old) => {
+                    old.iter().for_each(|active| active.listener.stop());
+                    lines.push(format!("listening {name} {}", listener.local_addr()));
+                    serve(listener, plan, acceptor, edge, proxy)
+                }
+                (None, None) => continue,
+            };
+            self.active.insert(name, active);
+        }
+        before.values().for_each(|active| active.listener.stop());
+        lines
+    }
+}
+
+fn serve(
+    listener: BoundListener,
+    plan: ListenerPlan,
+    acceptor: Option<TlsAcceptor>,
+    edge: &Edge,
+    proxy: &Arc<HttpProxy<Gateway>>,
+) -> Active {
+    let policy: Policy = acceptor.map(|acceptor| Arc::new(ArcSwap::from_pointee(acceptor)));
+    let settings = ListenerSettings { name: Arc::clone(&plan.name), tls: policy.clone() };
+    let listener = listener.serve(edge, settings, Arc::clone(proxy));
+    Active { plan, policy, listener }
+}

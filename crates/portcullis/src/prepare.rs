@@ -1,0 +1,244 @@
+//! From a compiled snapshot to what can serve: all that can fail does so here, before anything that
+//! runs is touched.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use portcullis_authn::identity::{SigningSettings, generate_key_pem};
+use portcullis_config::snapshot::{ConnectionTerms, IdentityTerms, ListenerPlan, Snapshot, TlsTerms};
+use portcullis_core::{Clock, Secret, random};
+use portcullis_edge::ConnectionSettings;
+use portcullis_policy::{Handover, HeaderPolicy, IdentitySigner, Pipeline};
+use portcullis_proxy::{Pool, Recorder, Redaction, Serving, reserved_fields};
+use portcullis_state::StateFolder;
+use portcullis_tls::{CertificateStore, TlsAcceptor, TlsPlan};
+use thiserror::Error;
+
+use crate::runtime::Running;
+
+/// Why a compiled file cannot serve.
+#[derive(Debug, Error)]
+pub enum PrepareError {
+    /// Certificates.
+    #[error("certificates: {0}")]
+    Certificates(String),
+    /// The identity token's key.
+    #[error("identity key: {0}")]
+    Identity(String),
+    /// The state folder.
+    #[error("state folder: {0}")]
+    State(#[from] portcullis_state::StateError),
+    /// TLS settings of a listener.
+    #[error("listener {0}: {1}")]
+    Tls(Arc<str>, portcullis_tls::TlsError),
+    /// An upstream.
+    #[error("upstream {0}: {1}")]
+    Upstream(Arc<str>, portcullis_proxy::PoolError),
+    /// No randomness.
+    #[error("the system gives no random bytes")]
+    Random,
+}
+
+/// Ready to be swapped in.
+#[derive(Debug)]
+pub struct Prepared {
+    /// For the proxy.
+    pub serving: Serving,
+    /// For the runtime.
+    pub running: Running,
+    /// For the edge.
+    pub connections: ConnectionSettings,
+    /// Each listener, and its TLS policy.
+    pub listeners: Vec<(ListenerPlan, Option<TlsAcceptor>)>,
+    /// How long to drain: delay, then grace.
+    pub drain: (std::time::Duration, std::time::Duration),
+    /// Files whose change means a reload.
+    pub files: Vec<std::path::PathBuf>,
+    /// What the admin listener asks for.
+    pub admin_token: Secret,
+}
+
+/// What a new snapshot takes over.
+#[derive(Debug, Default)]
+pub struct Previous<'p> {
+    /// Certificates and ticket keys.
+    pub certificates: Option<&'p CertificateStore>,
+    /// Pools whose settings did not change.
+    pub pools: Option<&'p HashMap<Arc<str>, Arc<Pool>>>,
+}
+
+/// Prepares `snapshot`.
+pub fn prepare(
+    snapshot: Snapshot,
+    previous: &Previous<'_>,
+    state: &StateFolder,
+    clock: &Clock,
+    recorder: &Arc<Recorder>,
+) -> Result<Prepared, PrepareError> {
+    let certificates = open_certificates(&snapshot.tls, previous.certificates, clock)?;
+    let listeners = acceptors(&snapshot, &certificates)?;
+    let pools = pools(&snapshot, previous.pools, clock)?;
+    let identity = signer(&snapshot.identity, state, clock)?;
+    let admin_token = match &snapshot.admin.token {
+        Some(token) => token.clone(),
+        None => made_token(state)?,
+    };
+    let connections = connection_settings(&snapshot.connections);
+    let handover = Handover {
+        limiters: snapshot.limiters,
+        keys: snapshot.keys,
+        clock: clock.clone(),
+    };
+    let running = Running {
+        hash: snapshot.hash,
+        loaded: clock.now(),
+        view: snapshot.redacted,
+        handover,
+        certificates,
+        identity: identity.clone(),
+        routes: snapshot.pipeline.routes.names().clone(),
+        admin: snapshot.admin,
+        telemetry: snapshot.telemetry,
+    };
+    let reserved = reserved_fields(&snapshot.identity_fields, &snapshot.identity.header);
+    let terms = &snapshot.connections;
+    let drain = (terms.drain_delay, terms.drain_grace);
+    let parts = Parts { pools, identity, reserved, clock, recorder };
+    let serving = serving(snapshot.pipeline, parts, &snapshot.identity, terms, &running);
+    let files = snapshot.files;
+    Ok(Prepared { serving, running, connections, listeners, drain, files, admin_token })
+}
+
+struct Parts<'p> {
+    pools: HashMap<Arc<str>, Arc<Pool>>,
+    identity: Option<Arc<IdentitySigner>>,
+    reserved: std::collections::HashSet<Box<str>>,
+    clock: &'p Clock,
+    recorder: &'p Arc<Recorder>,
+}
+
+fn serving(
+    pipeline: Pipeline,
+    parts: Parts<'_>,
+    identity: &IdentityTerms,
+    connections: &ConnectionTerms,
+    running: &Running,
+) -> Serving {
+    let telemetry = &running.telemetry;
+    Serving {
+        pipeline,
+        pools: parts.pools,
+        identity: parts.identity,
+        identity_header: identity.header.clone(),
+        reserved_fields: parts.reserved,
+        redaction: Redaction::new(
+            telemetry.redact_query.iter().map(String::as_str),
+            telemetry.redact_headers.iter().map(String::as_str),
+        ),
+        idle: connections.idle,
+        write: connections.write,
+        clock: parts.clock.clone(),
+        recorder: Arc::clone(parts.recorder),
+    }
+}
+
+fn open_certificates(
+    tls: &TlsTerms,
+    previous: Option<&CertificateStore>,
+    clock: &Clock,
+) -> Result<CertificateStore, PrepareError> {
+    CertificateStore::open(&tls.sources, previous, clock.clone()).map_err(|mistakes| {
+        let texts: Vec<String> =
+            mistakes.iter().map(|(origin, error)| format!("{origin:?}: {error}")).collect();
+        PrepareError::Certificates(texts.join("; "))
+    })
+}
+
+fn acceptors(
+    snapshot: &Snapshot,
+    certificates: &CertificateStore,
+) -> Result<Vec<(ListenerPlan, Option<TlsAcceptor>)>, PrepareError> {
+    let one = |plan: &ListenerPlan| {
+        let Some(terms) = &plan.tls else { return Ok((plan.clone(), None)) };
+        let tls = TlsPlan {
+            certificates: certificates.clone(),
+            minimum: terms.minimum,
+            by_name: snapshot.tls.by_name.clone(),
+            without_sni: snapshot.tls.without_sni.clone(),
+            protocols: terms.protocols.clone(),
+        };
+        let acceptor = TlsAcceptor::new(tls);
+        let acceptor = acceptor.map_err(|error| PrepareError::Tls(Arc::clone(&plan.name), error))?;
+        Ok((plan.clone(), Some(acceptor)))
+    };
+    snapshot.listeners.iter().map(one).collect()
+}
+
+/// A pool whose settings are as they were keeps its turn and its resolved names.
+fn pools(
+    snapshot: &Snapshot,
+    previous: Option<&HashMap<Arc<str>, Arc<Pool>>>,
+    clock: &Clock,
+) -> Result<HashMap<Arc<str>, Arc<Pool>>, PrepareError> {
+    let mut pools = HashMap::new();
+    for (name, settings) in &snapshot.upstreams {
+        let kept = previous.and_then(|pools| pools.get(name));
+        let kept = kept.filter(|pool| pool.settings() == settings);
+        let pool = match kept {
+            Some(pool) => Arc::clone(pool),
+            None => Arc::new(
+                Pool::new(Arc::clone(settings), clock.clone())
+                    .map_err(|error| PrepareError::Upstream(Arc::clone(name), error))?,
+            ),
+        };
+        pools.insert(Arc::clone(name), pool);
+    }
+    Ok(pools)
+}
+
+fn signer(
+    terms: &IdentityTerms,
+    state: &StateFolder,
+    clock: &Clock,
+) -> Result<Option<Arc<IdentitySigner>>, PrepareError> {
+    if !terms.is_used {
+        return Ok(None);
+    }
+    let key_pem = match &terms.signing_key {
+        Some(key) => key.clone(),
+        None => state.read_or_create("identity.pem", || generate_key_pem().into_bytes())?,
+    };
+    let settings =
+        SigningSettings { issuer: terms.issuer.clone(), lifetime: terms.lifetime, key_pem };
+    let signer = IdentitySigner::new(settings, clock.clone());
+    signer.map(Arc::new).map(Some).map_err(|error| PrepareError::Identity(error.to_string()))
+}
+
+/// The admin token, made at first start.
+fn made_token(state: &StateFolder) -> Result<Secret, PrepareError> {
+    let drawn = random::bytes::<32>().ok_or(PrepareError::Random)?;
+    let text: String = drawn.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(state.read_or_create("admin.token", || text.into_bytes())?)
+}
+
+fn connection_settings(terms: &ConnectionTerms) -> ConnectionSettings {
+    let mut fields = HeaderMap::new();
+    HeaderPolicy::default().apply_own(&mut fields, true);
+    let answer_fields = fields.into_iter().filter_map(|(name, value)| Some((name?, value)));
+    ConnectionSettings {
+        maximum: terms.maximum,
+        per_client: terms.per_client,
+        per_client_exempt: terms.per_client_exempt.clone(),
+        ipv6_prefix: terms.ipv6_prefix,
+        tls_handshake: terms.tls_handshake,
+        head_time: terms.head_time,
+        head_size: terms.head_size,
+        head_fields: terms.head_fields,
+        target_size: terms.target_size,
+        write: terms.write,
+        idle: terms.idle,
+        streams_per_connection: terms.streams_per_connection,
+        answer_fields: answer_fields.collect(),
+    }
+}

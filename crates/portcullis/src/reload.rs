@@ -1,0 +1,168 @@
+//! Reload: a new file whole, or everything as it was.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pingora::proxy::HttpProxy;
+use portcullis_config::LoadOptions;
+use portcullis_edge::{ConnectionSettings, Edge};
+use portcullis_proxy::{Gateway, LogSink, Serving};
+use portcullis_state::StateFolder;
+use portcullis_tls::{CertificateOrigin, FilePair};
+use serde_json::json;
+
+use crate::listeners::Listeners;
+use crate::logs;
+use crate::operators::Operators;
+use crate::prepare::{Prepared, Previous, prepare};
+use crate::run::start_keys;
+use crate::runtime::Runtime;
+
+/// Holds what a reload replaces.
+pub struct Reloader {
+    /// The configuration.
+    pub file: PathBuf,
+    /// Where made secrets are kept.
+    pub state: StateFolder,
+    /// The rest of the process.
+    pub runtime: Arc<Runtime>,
+    /// The edge.
+    pub edge: Edge,
+    /// The HTTP engine.
+    pub proxy: Arc<HttpProxy<Gateway>>,
+    /// What requests take.
+    pub serving: Arc<ArcSwap<Serving>>,
+    /// What connections take.
+    pub connections: Arc<ArcSwap<ConnectionSettings>>,
+    /// Client listeners.
+    pub listeners: Listeners,
+    /// Operator listeners.
+    pub operators: Operators,
+    /// Drain delay and grace.
+    pub drain: (Duration, Duration),
+    /// Files that the configuration names.
+    pub files: Vec<PathBuf>,
+    /// Of the bytes of file and secrets at the last attempt.
+    pub fingerprint: Option<u64>,
+}
+
+impl Reloader {
+    /// The configuration and all files it names.
+    pub fn watched(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(self.file.as_path()).chain(self.files.iter().map(PathBuf::as_path))
+    }
+
+    /// Something changed on disk: certificates first, which keep the old pair on any mistake; then
+    /// the file and its secrets, if their bytes are others than at the last attempt.
+    pub async fn files_changed(&mut self) {
+        self.certificates_changed().await;
+        if self.fingerprint != Some(self.current_fingerprint()) {
+            self.reload().await;
+        }
+    }
+
+    /// Reads certificate files again.
+    pub async fn certificates_changed(&self) {
+        let store = self.runtime.running().certificates.clone();
+        let Ok(report) = tokio::task::spawn_blocking(move || store.reload_files()).await else {
+            return;
+        };
+        if report.replaced > 0 {
+            tracing::info!(replaced = report.replaced, "certificates replaced");
+            self.runtime.logs().audit(event("certificates-replaced", "", self.now()));
+        }
+        for (origin, error) in report.failed {
+            tracing::error!(?origin, %error, "certificate not replaced, the one before is served");
+            self.runtime.metrics().edge.certificate_failures.inc();
+        }
+    }
+
+    /// Reads the file and takes it, or says why not and changes nothing.
+    pub async fn reload(&mut self) {
+        self.note_fingerprint();
+        match self.try_reload().await {
+            Ok(hash) => {
+                tracing::info!(%hash, "configuration reloaded");
+                self.runtime.logs().audit(event("config-reloaded", &hash, self.now()));
+            }
+            Err(reason) => {
+                self.runtime.note_refused();
+                tracing::error!(%reason, "configuration refused, everything stays as it was");
+                self.runtime.logs().audit(event("config-refused", &reason, self.now()));
+            }
+        }
+    }
+
+    async fn try_reload(&mut self) -> Result<String, String> {
+        let running = self.runtime.running();
+        let options = LoadOptions::new(running.handover.clone());
+        let file = self.file.clone();
+        let loaded = tokio::task::spawn_blocking(move || portcullis_config::load(&file, &options));
+        let loaded = loaded.await.map_err(|error| error.to_string())?;
+        let snapshot = loaded.map_err(|report| report.render_text(false))?.snapshot;
+        let serving = self.serving.load_full();
+        let previous =
+            Previous { certificates: Some(&running.certificates), pools: Some(&serving.pools) };
+        let (clock, recorder) = (self.runtime.clock(), self.runtime.recorder());
+        let prepared = prepare(snapshot, &previous, &self.state, clock, recorder);
+        self.take(prepared.map_err(|error| error.to_string())?).await
+    }
+
+    async fn take(&mut self, prepared: Prepared) -> Result<String, String> {
+        let Prepared { serving, running, connections, listeners, drain, files, admin_token } =
+            prepared;
+        let change = self.listeners.plan(listeners).map_err(|error| error.to_string())?;
+        let (access, audit) = logs::targets(&running.telemetry);
+        let writers = logs::start(&access, &audit).map_err(|error| error.to_string())?;
+        let operators = self.operators.set(&self.runtime, &running.admin, &admin_token).await?;
+        // From here on nothing can fail.
+        start_keys(&running.handover).await;
+        self.serving.store(Arc::new(serving));
+        self.connections.store(Arc::new(connections));
+        self.runtime.logs().replace(writers);
+        for line in self.listeners.take(change, &self.edge, &self.proxy).iter().chain(&operators) {
+            tracing::info!("{line}");
+        }
+        self.drain = drain;
+        self.files = files;
+        let hash = running.hash.clone();
+        self.runtime.replace(running);
+        Ok(hash)
+    }
+
+    /// Remembers the bytes of this attempt.
+    pub fn note_fingerprint(&mut self) {
+        self.fingerprint = Some(self.current_fingerprint());
+    }
+
+    fn current_fingerprint(&self) -> u64 {
+        let status = self.runtime.running().certificates.status();
+        let certificates: HashSet<PathBuf> =
+            status.into_iter().flat_map(|status| paths(status.origin)).collect();
+        let mut hasher = DefaultHasher::new();
+        for path in self.watched().filter(|path| !certificates.contains(*path)) {
+            path.hash(&mut hasher);
+            std::fs::read(path).ok().hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    fn now(&self) -> String {
+        self.runtime.clock().now().rfc3339()
+    }
+}
+
+fn paths(origin: CertificateOrigin) -> Vec<PathBuf> {
+    match origin {
+        CertificateOrigin::Files(FilePair { certificate, key }) => vec![certificate, key],
+        CertificateOrigin::SelfSigned => Vec::new(),
+    }
+}
+
+fn event(event: &str, detail: &str, time: String) -> String {
+    json!({"event": event, "time": time, "detail": detail}).to_string()
+}

@@ -1,0 +1,237 @@
+//! `portcullis run`: from the file to a serving process, and to its end.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pingora::server::configuration::ServerConf;
+use portcullis_config::{LoadOptions, Loaded};
+use portcullis_edge::Edge;
+use portcullis_policy::Handover;
+use portcullis_proxy::Gateway;
+use portcullis_state::StateFolder;
+
+use crate::events::Events;
+use crate::listeners::Listeners;
+use crate::operators::Operators;
+use crate::prepare::{Prepared, Previous, prepare};
+use crate::reload::Reloader;
+use crate::runtime::{Base, Runtime};
+use crate::shutdown::{Asked, Signals};
+use crate::watch::Watch;
+
+/// Longest wait for the first keys of the issuers before requests are taken.
+const FIRST_KEYS: Duration = Duration::from_secs(2);
+
+/// Changes on disk are looked at when it has been quiet for so long.
+const QUIET: Duration = Duration::from_millis(150);
+
+/// How often certificates are looked at without a hint from the file system.
+const CERTIFICATES: Duration = Duration::from_mins(1);
+
+/// Connections kept open to upstreams, of the process.
+const POOLED: usize = 1024;
+
+/// What to serve.
+pub struct Options {
+    /// The configuration.
+    pub file: PathBuf,
+    /// Called once all listeners are served.
+    pub on_ready: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// Why the process ends with an error.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub code: u8,
+    /// What to tell.
+    pub text: String,
+}
+
+impl Failure {
+    /// The file was refused.
+    pub fn refused(text: String) -> Self {
+        Self { code: 1, text }
+    }
+
+    /// It could not start.
+    pub fn start(text: impl Into<String>) -> Self {
+        Self { code: 2, text: format!("portcullis could not start: {}", text.into()) }
+    }
+}
+
+/// Serves until a signal says stop.
+pub async fn serve(options: Options) -> Result<(), Failure> {
+    let mut signals = Signals::new().map_err(start)?;
+    let mut process = Process::start(&options.file).await?;
+    for line in &process.lines {
+        say(line);
+    }
+    say("ready");
+    if let Some(on_ready) = options.on_ready {
+        on_ready();
+    }
+    process.live(&mut signals).await;
+    process.end(&mut signals).await;
+    Ok(())
+}
+
+fn start(error: impl std::fmt::Display) -> Failure {
+    Failure::start(error.to_string())
+}
+
+/// A line on standard error, for people and for scripts that wait for it.
+fn say(line: &str) {
+    writeln!(std::io::stderr().lock(), "{line}").ok();
+}
+
+struct Process {
+    runtime: Arc<Runtime>,
+    edge: Edge,
+    reloader: Reloader,
+    watch: Option<(Watch, tokio::sync::mpsc::Receiver<()>)>,
+    lines: Vec<String>,
+}
+
+impl Process {
+    async fn start(file: &std::path::Path) -> Result<Self, Failure> {
+        let base = Base::new().map_err(start)?;
+        let (clock, recorder) = (base.clock.clone(), Arc::clone(&base.recorder));
+        let options = LoadOptions::new(Handover::empty(clock.clone()));
+        let loaded = portcullis_config::load(file, &options);
+        let Loaded { snapshot, .. } = loaded.map_err(|r| Failure::refused(r.render_text(false)))?;
+        let state = portcullis_config::environment::state_folder();
+        let state = StateFolder::open(state).map_err(start)?;
+        let prepared = prepare(snapshot, &Previous::default(), &state, &clock, &recorder);
+        let Prepared { serving, running, connections, listeners, drain, files, admin_token } =
+            prepared.map_err(start)?;
+
+        let connections = Arc::new(ArcSwap::from_pointee(connections));
+        let events = Arc::new(Events::new(Arc::clone(&recorder), clock.clone()));
+        let edge = Edge::new(Arc::clone(&connections), events, clock);
+        let serving = Arc::new(ArcSwap::from_pointee(serving));
+        let mut active = Listeners::default();
+        let change = active.plan(listeners).map_err(start)?;
+        open_logs(&base, &running).map_err(start)?;
+        let admin = running.admin.clone();
+        start_keys(&running.handover).await;
+        let runtime = Arc::new(Runtime::new(base, running));
+        let mut operators = Operators::default();
+        let mut lines = operators.set(&runtime, &admin, &admin_token).await.map_err(start)?;
+        let proxy = proxy(&serving);
+        let mut served = active.take(change, &edge, &proxy);
+        served.append(&mut lines);
+        let watch = Watch::new().map_err(|error| {
+            tracing::warn!(%error, "files cannot be watched, only SIGHUP reloads");
+        });
+        let mut reloader = Reloader {
+            file: file.to_owned(),
+            state,
+            runtime: Arc::clone(&runtime),
+            edge: edge.clone(),
+            proxy,
+            serving,
+            connections,
+            listeners: active,
+            operators,
+            drain,
+            files,
+            fingerprint: None,
+        };
+        reloader.note_fingerprint();
+        let mut process = Self { runtime, edge, reloader, watch: watch.ok(), lines: served };
+        process.watch_files();
+        Ok(process)
+    }
+
+    fn watch_files(&mut self) {
+        if let Some((watch, _)) = &mut self.watch {
+            watch.set(self.reloader.watched());
+        }
+    }
+
+    /// Serves, and reloads when asked or when a file changes, until asked to stop.
+    async fn live(&mut self, signals: &mut Signals) {
+        let mut certificates = tokio::time::interval(CERTIFICATES);
+        loop {
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::Reload => self.reloader.reload().await,
+                    Asked::Stop => return,
+                },
+                () = changed(&mut self.watch) => self.reloader.files_changed().await,
+                _ = certificates.tick() => self.reloader.certificates_changed().await,
+            }
+            self.watch_files();
+        }
+    }
+
+    /// Not ready at once, still accepting for the delay, then in-flight work to its end or to the
+    /// grace limit. A second signal ends now.
+    async fn end(&self, signals: &mut Signals) {
+        let (delay, grace) = self.reloader.drain;
+        self.runtime.start_draining();
+        tracing::info!(delay_ms = delay.as_millis(), "draining");
+        let orderly = async {
+            tokio::time::sleep(delay).await;
+            self.edge.drain();
+            if tokio::time::timeout(grace, self.edge.drained()).await.is_err() {
+                tracing::warn!(open = self.edge.connections(), "connections cut off at the grace limit");
+            }
+        };
+        tokio::select! {
+            () = orderly => {}
+            () = stop_again(signals) => tracing::warn!("second signal: ending now"),
+        }
+        self.runtime.logs().close();
+    }
+}
+
+async fn stop_again(signals: &mut Signals) {
+    while signals.next().await != Asked::Stop {}
+}
+
+/// Ends when files changed and it has been quiet for a moment; never, where nothing is watched.
+async fn changed(watch: &mut Option<(Watch, tokio::sync::mpsc::Receiver<()>)>) {
+    let Some((_, changes)) = watch else { return std::future::pending().await };
+    if changes.recv().await.is_none() {
+        return std::future::pending().await;
+    }
+    while tokio::time::timeout(QUIET, changes.recv()).await.is_ok() {}
+}
+
+fn open_logs(base: &Base, running: &crate::runtime::Running) -> std::io::Result<()> {
+    let (access, audit) = crate::logs::targets(&running.telemetry);
+    base.logs.open(&access, &audit)
+}
+
+/// Starts to fetch the keys of all issuers; waits a moment for the first, so that requests right
+/// after `ready` find them. An issuer that is down holds nothing up.
+pub async fn start_keys(handover: &Handover) {
+    let first = handover.keys.values().map(|keys| {
+        keys.start();
+        let keys = keys.clone();
+        tokio::spawn(async move { keys.load_now().await })
+    });
+    let first: Vec<_> = first.collect();
+    let all = async {
+        for load in first {
+            load.await.ok();
+        }
+    };
+    tokio::time::timeout(FIRST_KEYS, all).await.ok();
+}
+
+fn proxy(serving: &Arc<ArcSwap<portcullis_proxy::Serving>>) -> Arc<pingora::proxy::HttpProxy<Gateway>> {
+    let conf = ServerConf {
+        upstream_keepalive_pool_size: POOLED,
+        // The gateway's own rules end the attempts; this is only a bound behind them.
+        max_retries: 16,
+        ..ServerConf::default()
+    };
+    let gateway = Gateway::new(Arc::clone(serving));
+    Arc::new(pingora::proxy::http_proxy(&Arc::new(conf), gateway))
+}

@@ -1,0 +1,245 @@
+//! What outlives a reload, and what runs now.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use portcullis_config::snapshot::{AdminTerms, TelemetryTerms};
+use portcullis_core::{Clock, Timestamp};
+use portcullis_policy::{Handover, IdentitySigner};
+use portcullis_proxy::metrics::raise;
+use portcullis_proxy::{Decisions, Metrics, Recorder};
+use portcullis_tls::CertificateStore;
+use prometheus::Registry;
+use serde_json::{Value, json};
+
+use crate::logs::Logs;
+
+/// Decisions kept for `/decisions`.
+const DECISIONS: usize = 1000;
+
+/// State of the process beside the snapshot.
+#[derive(Debug)]
+pub struct Runtime {
+    clock: Clock,
+    registry: Registry,
+    metrics: Arc<Metrics>,
+    logs: Arc<Logs>,
+    recorder: Arc<Recorder>,
+    running: ArcSwap<Running>,
+    draining: AtomicBool,
+    last_reload_ok: AtomicBool,
+}
+
+/// What runs now, beside what the proxy holds.
+#[derive(Debug)]
+pub struct Running {
+    /// SHA-256 of the file, in hex.
+    pub hash: String,
+    /// When it was taken.
+    pub loaded: Timestamp,
+    /// The configuration without secrets.
+    pub view: Value,
+    /// Counters and keys, for the next snapshot.
+    pub handover: Handover,
+    /// Certificates.
+    pub certificates: CertificateStore,
+    /// Signs identity tokens, where a route asks for it.
+    pub identity: Option<Arc<IdentitySigner>>,
+    /// Names of the routes.
+    pub routes: BTreeSet<Arc<str>>,
+    /// The listeners for operators.
+    pub admin: AdminTerms,
+    /// The logs.
+    pub telemetry: TelemetryTerms,
+}
+
+/// The parts that exist before the first snapshot.
+#[derive(Debug)]
+pub struct Base {
+    /// The clock.
+    pub clock: Clock,
+    /// The metrics registry.
+    pub registry: Registry,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// The logs.
+    pub logs: Arc<Logs>,
+    /// Where records go.
+    pub recorder: Arc<Recorder>,
+}
+
+impl Base {
+    /// Registers the metrics, the process' own among them.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let process = prometheus::process_collector::ProcessCollector::for_self();
+        registry.register(Box::new(process))?;
+        let metrics = Arc::new(Metrics::new(&registry)?);
+        metrics.process.build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let logs = Arc::new(Logs::new(Arc::clone(&metrics)));
+        let sink: Arc<dyn portcullis_proxy::LogSink> = Arc::clone(&logs) as _;
+        let decisions = Decisions::new(DECISIONS);
+        let recorder = Arc::new(Recorder { metrics: Arc::clone(&metrics), decisions, sink });
+        Ok(Self { clock: Clock::system(), registry, metrics, logs, recorder })
+    }
+}
+
+impl Runtime {
+    /// Runs `running` first.
+    pub fn new(base: Base, running: Running) -> Self {
+        let Base { clock, registry, metrics, logs, recorder } = base;
+        let runtime = Self {
+            clock,
+            registry,
+            metrics,
+            logs,
+            recorder,
+            running: ArcSwap::from_pointee(running),
+            draining: AtomicBool::new(false),
+            last_reload_ok: AtomicBool::new(true),
+        };
+        runtime.note_taken();
+        runtime
+    }
+
+    /// Replaces what runs; what the old one had and the new one has not is forgotten.
+    pub fn replace(&self, running: Running) {
+        let old = self.running.load_full();
+        for route in old.routes.difference(&running.routes) {
+            self.metrics.forget_route(route);
+        }
+        let gone = |name: &&Arc<str>| !running.handover.limiters.contains_key(*name);
+        old.handover.limiters.keys().filter(gone).for_each(|name| self.metrics.forget_limit(name));
+        let gone = |name: &&Arc<str>| !running.handover.keys.contains_key(*name);
+        old.handover.keys.keys().filter(gone).for_each(|name| self.metrics.forget_issuer(name));
+        self.running.store(Arc::new(running));
+        self.metrics.edge.certificate_days.reset();
+        self.metrics.process.reloads.with_label_values(&["taken"]).inc();
+        self.note_taken();
+    }
+
+    fn note_taken(&self) {
+        self.last_reload_ok.store(true, Ordering::Relaxed);
+        self.metrics.process.reload_success.set(1);
+        let seconds = f64::from(u32::try_from(self.clock.now().unix_seconds()).unwrap_or(u32::MAX));
+        self.metrics.process.reload_time.set(seconds);
+    }
+
+    /// Notes that a reload was refused.
+    pub fn note_refused(&self) {
+        self.last_reload_ok.store(false, Ordering::Relaxed);
+        self.metrics.process.reload_success.set(0);
+        self.metrics.process.reloads.with_label_values(&["refused"]).inc();
+    }
+
+    /// Whether the last reload was taken.
+    pub fn last_reload_ok(&self) -> bool {
+        self.last_reload_ok.load(Ordering::Relaxed)
+    }
+
+    /// Not ready from now on.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the process is on its way out.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// What runs now.
+    pub fn running(&self) -> Arc<Running> {
+        self.running.load_full()
+    }
+
+    /// The clock.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The metrics registry.
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The metrics.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The logs.
+    pub fn logs(&self) -> &Arc<Logs> {
+        &self.logs
+    }
+
+    /// Where records go.
+    pub fn recorder(&self) -> &Arc<Recorder> {
+        &self.recorder
+    }
+
+    /// Brings gauges that are counted elsewhere up to date, before they are shown.
+    pub fn refresh_metrics(&self) {
+        let running = self.running();
+        for (name, keys) in &running.handover.keys {
+            let (status, metrics) = (keys.status(), &self.metrics.issuers);
+            let by = [&**name];
+            metrics.age.with_label_values(&by).set(status.age.map_or(-1.0, |age| age.as_secs_f64()));
+            metrics.keys.with_label_values(&by).set(count(status.keys));
+            metrics.skipped.with_label_values(&by).set(count(status.skipped));
+            metrics.stale.with_label_values(&by).set(i64::from(status.stale));
+            raise(&metrics.fetches.with_label_values(&by), status.fetches);
+            raise(&metrics.failures.with_label_values(&by), status.failures);
+        }
+        for (name, limiter) in &running.handover.limiters {
+            let (metrics, by) = (&self.metrics.limits, [&**name]);
+            metrics.keys.with_label_values(&by).set(count(limiter.keys()));
+            raise(&metrics.evictions.with_label_values(&by), limiter.evictions());
+            raise(&metrics.overflows.with_label_values(&by), limiter.overflows());
+        }
+        for certificate in running.certificates.status() {
+            let left = certificate.not_after.since(self.clock.now()).as_secs_f64() / 86_400.0;
+            for name in &certificate.names {
+                self.metrics.edge.certificate_days.with_label_values(&[name]).set(left);
+            }
+        }
+        if let Some(identity) = &running.identity {
+            raise(&self.metrics.process.minted, identity.minted());
+        }
+    }
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl Running {
+    /// Each issuer's keys, for `/readyz`.
+    pub fn issuers_json(&self) -> Value {
+        let one = |(name, keys): (&Arc<str>, &portcullis_authn::KeyCache)| {
+            let status = keys.status();
+            let state = json!({
+                "ready": status.ready,
+                "stale": status.stale,
+                "keys": status.keys,
+                "last_error": status.last_error,
+            });
+            (name.to_string(), state)
+        };
+        self.handover.keys.iter().map(one).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    /// Each certificate, for `/readyz`.
+    pub fn certificates_json(&self, clock: &Clock) -> Value {
+        let one = |status: portcullis_tls::CertificateStatus| {
+            json!({
+                "names": status.names,
+                "not_after": status.not_after.rfc3339(),
+                "days_left": status.not_after.since(clock.now()).as_secs() / 86_400,
+                "last_error": status.last_error,
+            })
+        };
+        self.certificates.status().into_iter().map(one).collect::<Vec<_>>().into()
+    }
+}
