@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use fixtures::Fixture;
 use portcullis_core::{Authority, CanonicalPath, Clock};
+use portcullis_edge::head_gate::{HeadGate, HeadLimits};
 use portcullis_limit::{Limiter, Quota};
 
 /// Runs of each operation. What is allocated once, or only now and then, is divided by this.
@@ -64,6 +65,12 @@ fn core(count: &mut Count<impl Write>) -> io::Result<()> {
     count.operation("authority: refused", 0, || Authority::parse(black_box("a, b")))
 }
 
+fn head_gate(count: &mut Count<impl Write>) -> io::Result<()> {
+    const LIMITS: HeadLimits = HeadLimits { size: 32 * 1024, fields: 100, target: 8 * 1024 };
+    const HEAD: &[u8] = b"GET /v1/users/4711 HTTP/1.1\r\nHost: api.test\r\nAccept: */*\r\n\r\n";
+    count.operation("head gate", 1, || HeadGate::new(LIMITS).judge(black_box(HEAD)))
+}
+
 fn limits(count: &mut Count<impl Write>) -> io::Result<()> {
     let generous = limiter(u32::MAX);
     count.operation("limit: admitted", 0, || generous.admit(black_box(b"key")))?;
@@ -85,6 +92,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     fixture.check()?;
     let mut count = Count { out: io::stdout().lock(), passed: 0, failed: 0 };
     core(&mut count)?;
+    head_gate(&mut count)?;
     limits(&mut count)?;
     tokens(&mut count, &fixture)?;
     let Count { mut out, passed, failed } = count;

@@ -41,7 +41,8 @@ routes:
 "#;
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
-    let upstreams = UPSTREAMS.replace("}]", "}, {name: nobody, endpoints: [\"http://127.0.0.1:9\"]}]");
+    let upstreams =
+        UPSTREAMS.replace("}]", "}, {name: nobody, endpoints: [\"http://127.0.0.1:9\"]}]");
     World::start(&[BASE, HOSTS, &upstreams, ISSUERS, CONFIG])
 });
 
@@ -128,9 +129,14 @@ fn c40_our_own_refusals_can_be_read_by_the_page() {
         answer.expect_refusal(status, code);
         granted(&answer, UI);
         let exposed = words(&answer, "access-control-expose-headers");
-        for name in
-            ["retry-after", "www-authenticate", "ratelimit", "ratelimit-policy", "x-request-id", "x-total"]
-        {
+        for name in [
+            "retry-after",
+            "www-authenticate",
+            "ratelimit",
+            "ratelimit-policy",
+            "x-request-id",
+            "x-total",
+        ] {
             assert!(exposed.contains(&name.to_owned()), "{status} {code}: {name} in {exposed:?}");
         }
     }
@@ -176,7 +182,8 @@ fn c41_preflights_go_to_an_app_that_speaks_cors() {
 
 #[test]
 fn c41_without_cors_nothing_is_touched() {
-    let config = "routes: [{name: all, path: \"/{*rest}\", access: public, forward: {upstream: u}}]\n";
+    let config =
+        "routes: [{name: all, path: \"/{*rest}\", access: public, forward: {upstream: u}}]\n";
     let world = World::start(&[BASE, HOSTS, UPSTREAMS, config]);
     world.upstream.answer("/x", Reply::new(200, "ok").field("access-control-allow-origin", "*"));
     let answer = world.plain().send(&Request::get("/x").origin("https://evil.test"));

@@ -18,8 +18,7 @@ routes:
     forward: {upstream: u}
 "#;
 
-static WORLD: LazyLock<World> =
-    LazyLock::new(|| World::start(&[BASE, HOSTS, UPSTREAMS, CONFIG]));
+static WORLD: LazyLock<World> = LazyLock::new(|| World::start(&[BASE, HOSTS, UPSTREAMS, CONFIG]));
 
 /// A raw request with a marker in its target.
 fn head(mark: &str, fields: &str) -> String {
@@ -78,7 +77,8 @@ fn c27_codings_that_are_not_chunked_alone() {
 
 #[test]
 fn c27_a_doubtful_length() {
-    for length in ["5\r\nContent-Length: 6", "5, 6", "+5", "-1", "0x5", "5 5", "", "18446744073709551616"]
+    for length in
+        ["5\r\nContent-Length: 6", "5, 6", "+5", "-1", "0x5", "5 5", "", "18446744073709551616"]
     {
         refused_and_closed(&[400], |mark| {
             head(mark, &format!("Content-Length: {length}\r\n\r\nabcde")).into()

@@ -40,7 +40,8 @@ routes:
 "#;
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
-    let upstreams = UPSTREAMS.replace("}]", "}, {name: nobody, endpoints: [\"http://127.0.0.1:9\"]}]");
+    let upstreams =
+        UPSTREAMS.replace("}]", "}, {name: nobody, endpoints: [\"http://127.0.0.1:9\"]}]");
     let world = World::start(&[BASE, HOSTS, &upstreams, ISSUERS, CONFIG]);
     world.upstream.answer("/slow", Reply::hang());
     world

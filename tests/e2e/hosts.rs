@@ -116,11 +116,10 @@ fn c26_a_wildcard_is_one_label() {
 
 #[test]
 fn c26_the_same_among_500_hosts() {
-    let mut hosts = "hosts: [api.test".to_owned();
-    for n in 0..500 {
-        hosts.push_str(&format!(", h{n}.test"));
-    }
-    hosts.push_str("]\nroutes: [{name: all, path: \"/{*rest}\", access: public, forward: {upstream: u}}]\n");
+    let many: Vec<String> = (0..500).map(|n| format!(", h{n}.test")).collect();
+    let routes =
+        "routes: [{name: all, path: \"/{*rest}\", access: public, forward: {upstream: u}}]\n";
+    let hosts = format!("hosts: [api.test{}]\n{routes}", many.concat());
     let world = World::start(&[BASE, UPSTREAMS, &hosts]);
     for host in ["API.TEST", "H499.test.", "h0.test:80", "h250.TEST"] {
         world.forwarded(Request::get("/x").host(host));
@@ -149,7 +148,7 @@ fn tls_1_3_alone_unless_a_name_says_otherwise() {
     let mut connection = https.connect();
     let session = connection.tls().unwrap();
     assert_eq!(session.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
-    let group = session.negotiated_key_exchange_group().map(|group| group.name());
+    let group = session.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name);
     assert_eq!(group, Some(rustls::NamedGroup::X25519MLKEM768));
     connection.send(&Request::get("/x")).expect(200);
 

@@ -101,7 +101,10 @@ fn c24_over_http2_too() {
 fn c25_a_client_cannot_nominate_our_fields_away() {
     let request = Request::get("/api/x")
         .bearer(token().claim("roles", json!(["clerk"])).sign())
-        .field("connection", "close, X-Auth-Subject, X-Auth-Roles, X-Forwarded-For, X-Forwarded-Proto, x-request-id")
+        .field(
+            "connection",
+            "close, X-Auth-Subject, X-Auth-Roles, X-Forwarded-For, X-Forwarded-Proto, x-request-id",
+        )
         .field("keep-alive", "timeout=5")
         .field("proxy-connection", "keep-alive")
         .field("te", "trailers")
@@ -183,7 +186,9 @@ fn the_signing_key_is_kept_in_the_state_folder() {
     let files: Vec<_> = std::fs::read_dir(state).unwrap().map(|entry| entry.unwrap()).collect();
     let keys: Vec<_> = files
         .iter()
-        .filter(|file| std::fs::read_to_string(file.path()).is_ok_and(|t| t.contains("PRIVATE KEY")))
+        .filter(|file| {
+            std::fs::read_to_string(file.path()).is_ok_and(|t| t.contains("PRIVATE KEY"))
+        })
         .collect();
     assert_eq!(keys.len(), 1);
     assert_eq!(keys[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);

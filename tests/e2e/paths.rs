@@ -53,11 +53,14 @@ fn refused(target: &str, status: u16, code: &str) {
 
 #[test]
 fn c21_dot_segments_lead_where_policy_looks() {
-    for target in ["/public/../admin/x", "/public/%2e%2e/admin/x", "/public/.%2E/admin/x", "/./admin/x"]
+    for target in
+        ["/public/../admin/x", "/public/%2e%2e/admin/x", "/public/.%2E/admin/x", "/./admin/x"]
     {
         refused(target, 401, "credential-missing");
     }
-    for target in ["/public//../admin/x", "//admin/x", "/....//admin", "/../../x", "/public/..;/admin/x"] {
+    for target in
+        ["/public//../admin/x", "//admin/x", "/....//admin", "/../../x", "/public/..;/admin/x"]
+    {
         refused(target, 400, "malformed-request");
     }
     passes("/public/a/./b/%7Euser", "/public/a/b/~user");

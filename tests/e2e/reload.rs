@@ -33,11 +33,11 @@ fn until_served(gateway: &Gateway, path: &str) {
 }
 
 #[track_caller]
-fn until_refused(gateway: &Gateway, before: f64) {
+fn until_refused(gateway: &Gateway, before: i64) {
     until_true(SOON, "a reload was refused", || {
         gateway.metric(&["gateway_config_reloads_total", "refused"]) > before
     });
-    assert_eq!(gateway.metric(&["gateway_config_last_reload_success"]), 0.0);
+    assert_eq!(gateway.metric(&["gateway_config_last_reload_success"]), 0);
 }
 
 /// A folder as the kubelet lays it out: the file is a link through `..data`.
@@ -64,7 +64,7 @@ fn c44_a_config_map_swap_is_taken_without_a_signal() {
     swap(&folder, "..2026_02", &config(&upstream, "/second"));
     until_served(&gateway, "/second");
     assert_eq!(status(&gateway, "/first"), 404);
-    assert_eq!(gateway.metric(&["gateway_config_last_reload_success"]), 1.0);
+    assert_eq!(gateway.metric(&["gateway_config_last_reload_success"]), 1);
 
     // Ten swaps at once end in the last.
     for n in 0..10 {
@@ -81,7 +81,7 @@ fn c44_a_config_map_swap_is_taken_without_a_signal() {
     assert_eq!((status(&gateway, "/swap-9"), status(&gateway, "/bad")), (200, 404));
     swap(&folder, "..2026_31", &config(&upstream, "/good"));
     until_served(&gateway, "/good");
-    assert_eq!(gateway.metric(&["gateway_config_last_reload_success"]), 1.0);
+    assert_eq!(gateway.metric(&["gateway_config_last_reload_success"]), 1);
 }
 
 #[test]
@@ -90,8 +90,10 @@ fn c44_a_bad_file_leaves_everything_as_it_was() {
     let good = config(&upstream, "/first");
     let gateway = launch(&good, &CertificateAuthority::new()).start();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let occupied = format!("  - {{name: more, address: \"{}\", cleartext: true}}\ncertificates:",
-        taken.local_addr().unwrap());
+    let occupied = format!(
+        "  - {{name: more, address: \"{}\", cleartext: true}}\ncertificates:",
+        taken.local_addr().unwrap()
+    );
     let next = config(&upstream, "/second");
     for bad in [
         next.replace("access: public", "access: pubic"),
@@ -106,7 +108,10 @@ fn c44_a_bad_file_leaves_everything_as_it_was() {
         assert_eq!((status(&gateway, "/first"), status(&gateway, "/second")), (200, 404), "{bad}");
     }
     let line = gateway.log_line("pubic");
-    assert!(line.contains("gateway.yaml:") || gateway.process().stderr().join("\n").contains("gateway.yaml:"));
+    assert!(
+        line.contains("gateway.yaml:")
+            || gateway.process().stderr().join("\n").contains("gateway.yaml:")
+    );
 
     // A file that is gone for a moment and comes back.
     fs::remove_file(gateway.launch().folder().join("gateway.yaml")).unwrap();
@@ -114,7 +119,7 @@ fn c44_a_bad_file_leaves_everything_as_it_was() {
     assert_eq!(status(&gateway, "/first"), 200);
     gateway.write("gateway.yaml", &next);
     until_served(&gateway, "/second");
-    assert_eq!(gateway.metric(&["gateway_config_last_reload_success"]), 1.0);
+    assert_eq!(gateway.metric(&["gateway_config_last_reload_success"]), 1);
 }
 
 #[test]
@@ -150,12 +155,12 @@ fn a_signal_reloads_and_tightened_rules_bite_at_once() {
     let limited = || world.plain().send(&Request::get("/limited")).status;
     assert_eq!((api(), api()), (200, 200));
     assert_eq!([limited(), limited(), limited()], [200, 200, 429]);
-    let taken = || world.gateway.metric(&["gateway_config_reloads_total", "taken"]);
-    let before = taken();
+    let reloads = || world.gateway.metric(&["gateway_config_reloads_total", "taken"]);
+    let before = reloads();
     let path = world.gateway.launch().folder().join("gateway.yaml");
     let text = fs::read_to_string(path).unwrap();
     world.gateway.process().signal("HUP");
-    until_true(SOON, "a signal reloads", || taken() > before);
+    until_true(SOON, "a signal reloads", || reloads() > before);
     assert_eq!(limited(), 429, "counters survive a reload");
     let fetches = world.issuer.fetches();
     world.gateway.write("gateway.yaml", &text.replace("audience: [api]", "audience: [other]"));
@@ -192,5 +197,5 @@ fn certificates_are_replaced_without_a_reload_and_bad_ones_are_not() {
     until_true(SOON, "the new certificate is shown", || shown() != first);
     open.send(&Request::get("/x")).expect(200);
     let days = gateway.metric(&["gateway_certificate_days_left", "api.test"]);
-    assert!(days > 1.0, "{days}");
+    assert!(days > 1, "{days}");
 }

@@ -53,8 +53,7 @@ routes:
     forward: {upstream: u}
 "#;
 
-static WORLD: LazyLock<World> =
-    LazyLock::new(|| World::start(&[BASE, HOSTS, UPSTREAMS, CONFIG]));
+static WORLD: LazyLock<World> = LazyLock::new(|| World::start(&[BASE, HOSTS, UPSTREAMS, CONFIG]));
 
 fn token() -> Token {
     WORLD.issuer.token()
@@ -194,9 +193,13 @@ routes:
 fn c07_a_public_key_is_no_hmac_secret() {
     let (pkcs1, spki, pem) = WORLD.issuer.key().rsa_public();
     let confused = token().header("alg", "HS256");
-    for secret in
-        [pem.as_bytes().to_vec(), spki, pkcs1, format!("\n{pem}").into_bytes(), Vec::from(pem.trim())]
-    {
+    for secret in [
+        pem.as_bytes().to_vec(),
+        spki,
+        pkcs1,
+        format!("\n{pem}").into_bytes(),
+        Vec::from(pem.trim()),
+    ] {
         rejected(&confused.hmac(&secret));
     }
 }
@@ -251,9 +254,13 @@ fn c10_the_scheme_in_any_case_and_nothing_but_the_scheme() {
     for value in [format!("bearer {good}"), format!("BEARER {good}"), format!("Bearer   {good}")] {
         WORLD.forwarded(api().field("authorization", value));
     }
-    for value in
-        ["Bearer".into(), "Bearer ".into(), format!("BearerX {good}"), "Basic dTpw".into(), good.clone()]
-    {
+    for value in [
+        "Bearer".into(),
+        "Bearer ".into(),
+        format!("BearerX {good}"),
+        "Basic dTpw".into(),
+        good.clone(),
+    ] {
         let (answer, mark) = WORLD.marked(api().field("authorization", &value));
         answer.expect(401);
         let challenge = answer.field("www-authenticate").expect("a challenge");
@@ -321,7 +328,11 @@ fn scopes_are_all_needed_and_named_in_the_challenge() {
     let challenge = answer.field("www-authenticate").unwrap();
     assert!(challenge.starts_with("Bearer error=\"insufficient_scope\""), "{challenge}");
     assert!(challenge.contains("scope=\"orders:read orders:list\""), "{challenge}");
-    WORLD.refused(request(token().claim("scope", "orders:read orders:lists")), 403, "scope-missing");
+    WORLD.refused(
+        request(token().claim("scope", "orders:read orders:lists")),
+        403,
+        "scope-missing",
+    );
     WORLD.forwarded(request(token().claim("scope", "a orders:list b orders:read")));
     WORLD.forwarded(request(token().claim("scp", json!(["orders:read", "orders:list"]))));
     // The other way in needs no scope, and the issuer of the token chooses the way.

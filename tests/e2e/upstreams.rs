@@ -35,9 +35,10 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| {
         .replace("@OTHER@", &other.url())
         .replace("@TLS@", &format!("https://{}", tls.address()));
     for name in ["u", "pair", "half", "hasty", "renamed", "once", "tls", "misnamed", "untrusted"] {
-        config.push_str(&format!(
-            "  - {{name: {name}, path: \"/{name}/{{*rest}}\", access: public, forward: {{upstream: {name}}}}}\n"
-        ));
+        let to = format!("forward: {{upstream: {name}}}");
+        let route =
+            format!("  - {{name: {name}, path: \"/{name}/{{*rest}}\", access: public, {to}}}\n");
+        config += &route;
     }
     let world = world(&config, &authority);
     Setting { world, other, tls }
@@ -72,7 +73,7 @@ fn an_endpoint_that_takes_no_connection_is_passed_over() {
     }
     assert_eq!(SETTING.other.seen(&mark).len(), 6);
     let retries = SETTING.world.gateway.metric(&["gateway_upstream_retries_total", "\"half\""]);
-    assert!(retries >= 3.0, "{retries}");
+    assert!(retries >= 3, "{retries}");
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn a_slow_app_is_a_time_out() {
     let request = Request::get("/hasty/x").field("x-marker", &mark);
     SETTING.world.plain().send(&request).expect_refusal(504, "upstream-timeout");
     let failures = SETTING.world.gateway.metric(&["gateway_upstream_failures_total", "\"hasty\""]);
-    assert!(failures >= 1.0);
+    assert!(failures >= 1);
 }
 
 #[test]

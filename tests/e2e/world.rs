@@ -5,7 +5,7 @@ use portcullis_testkit::{
 };
 
 /// Two listeners, certificates of the tests' authority, free ports everywhere.
-pub const BASE: &str = r#"
+pub(crate) const BASE: &str = r#"
 version: 1
 listeners:
   - {name: https, address: "127.0.0.1:0"}
@@ -19,13 +19,13 @@ admin:
 "#;
 
 /// The hosts of nearly every test.
-pub const HOSTS: &str = "hosts: [api.test, app.test]\n";
+pub(crate) const HOSTS: &str = "hosts: [api.test, app.test]\n";
 
 /// The one upstream.
-pub const UPSTREAMS: &str = "upstreams: [{name: u, endpoints: [\"@UPSTREAM@\"]}]\n";
+pub(crate) const UPSTREAMS: &str = "upstreams: [{name: u, endpoints: [\"@UPSTREAM@\"]}]\n";
 
 /// The one issuer, its keys at a URL.
-pub const ISSUERS: &str = r#"
+pub(crate) const ISSUERS: &str = r#"
 issuers:
   - name: corporate
     issuer: https://idp.test/r1
@@ -36,27 +36,27 @@ issuers:
 "#;
 
 /// What the admin listener asks for.
-pub const ADMIN_TOKEN: &str = "an-admin-token-of-the-tests";
+pub(crate) const ADMIN_TOKEN: &str = "an-admin-token-of-the-tests";
 
 /// A gateway with everything around it.
-pub struct World {
-    pub upstream: Upstream,
-    pub issuer: Issuer,
-    pub authority: CertificateAuthority,
-    pub gateway: Gateway,
+pub(crate) struct World {
+    pub(crate) upstream: Upstream,
+    pub(crate) issuer: Issuer,
+    pub(crate) authority: CertificateAuthority,
+    pub(crate) gateway: Gateway,
 }
 
 impl World {
     /// Starts a gateway on the parts of a file. `@UPSTREAM@`, `@JWKS@` and `@ISSUER@` stand for
     /// the addresses of the parties.
     #[track_caller]
-    pub fn start(parts: &[&str]) -> Self {
+    pub(crate) fn start(parts: &[&str]) -> Self {
         Self::with_issuer(Issuer::start(), parts)
     }
 
     /// The same with an issuer that was prepared.
     #[track_caller]
-    pub fn with_issuer(issuer: Issuer, parts: &[&str]) -> Self {
+    pub(crate) fn with_issuer(issuer: Issuer, parts: &[&str]) -> Self {
         let upstream = Upstream::start();
         let text = parts.concat();
         let text = text
@@ -69,18 +69,18 @@ impl World {
     }
 
     /// A client of the cleartext listener.
-    pub fn plain(&self) -> Client {
+    pub(crate) fn plain(&self) -> Client {
         self.gateway.plain("plain")
     }
 
     /// A client of the TLS listener that verifies the certificate.
-    pub fn https(&self) -> Client {
+    pub(crate) fn https(&self) -> Client {
         self.gateway.https(self.authority.trust())
     }
 
     /// Sends a request over cleartext that carries a marker, and tells the marker.
     #[track_caller]
-    pub fn marked(&self, request: Request) -> (portcullis_testkit::Answer, String) {
+    pub(crate) fn marked(&self, request: Request) -> (portcullis_testkit::Answer, String) {
         let mark = marker("m");
         let answer = self.plain().send(&request.field("x-marker", &mark));
         (answer, mark)
@@ -88,7 +88,7 @@ impl World {
 
     /// Sends a request that must be forwarded, and returns what the upstream saw.
     #[track_caller]
-    pub fn forwarded(&self, request: Request) -> portcullis_testkit::Seen {
+    pub(crate) fn forwarded(&self, request: Request) -> portcullis_testkit::Seen {
         let (answer, mark) = self.marked(request);
         answer.expect(200);
         self.upstream.only(&mark)
@@ -96,7 +96,12 @@ impl World {
 
     /// Sends a request that must be refused, and asserts that the upstream saw nothing of it.
     #[track_caller]
-    pub fn refused(&self, request: Request, status: u16, code: &str) -> portcullis_testkit::Answer {
+    pub(crate) fn refused(
+        &self,
+        request: Request,
+        status: u16,
+        code: &str,
+    ) -> portcullis_testkit::Answer {
         let (answer, mark) = self.marked(request);
         answer.expect_refusal(status, code);
         self.upstream.saw_nothing_of(&mark);
@@ -106,7 +111,7 @@ impl World {
 
 /// A gateway to be started on `config`, with the certificate and the admin token that [`BASE`]
 /// names.
-pub fn launch(config: &str, authority: &CertificateAuthority) -> Launch {
+pub(crate) fn launch(config: &str, authority: &CertificateAuthority) -> Launch {
     let names = ["api.test", "app.test", "old.test", "*.app.test", "ui.test"];
     let pair = authority.issue(&names);
     bare(config)
@@ -116,6 +121,6 @@ pub fn launch(config: &str, authority: &CertificateAuthority) -> Launch {
 }
 
 /// A gateway to be started on `config` alone.
-pub fn bare(config: &str) -> Launch {
+pub(crate) fn bare(config: &str) -> Launch {
     Launch::new(env!("CARGO_BIN_EXE_portcullis"), env!("CARGO_TARGET_TMPDIR"), config)
 }

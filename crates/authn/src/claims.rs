@@ -187,7 +187,7 @@ mod tests {
                 claims.remove("iat");
             }
             let limit = |settings: &mut IssuerSettings| {
-                settings.maximum_lifetime = Some(Duration::from_secs(3600));
+                settings.maximum_lifetime = Some(Duration::from_hours(1));
             };
             assert_eq!(judged(limit, &claims), expected, "{iat} {exp}");
         }

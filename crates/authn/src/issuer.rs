@@ -16,7 +16,7 @@ use crate::{IssuerSettings, KeyCache, TokenFailure, principal, strict_json};
 /// How many verified tokens are remembered per issuer.
 const REMEMBERED: usize = 10_000;
 
-/// How often newer keys are awaited for one token: the fetch under way may be too old for it.
+/// How often newer keys are awaited for one token: those that came first may not be new enough.
 const ROUNDS: usize = 2;
 
 /// An issuer of one snapshot: its settings, its keys, and the tokens it has verified.
@@ -27,6 +27,8 @@ pub struct Issuer {
     clock: Clock,
     verified: TokenCache<Digest, Verified>,
 }
+
+const NO_KEY: TokenFailure = TokenFailure::because("no key has the kid of the token");
 
 type Digest = [u8; 32];
 
@@ -93,8 +95,7 @@ impl Issuer {
     ) -> Result<Arc<Principal>, TokenFailure> {
         let (token, principal, times) = self.read(token).map_err(TokenFailure::because)?;
         let waited = tokio::time::timeout(MAXIMUM_TIME, self.verify_signature(&token)).await;
-        let no_key = || Err(TokenFailure::because("no key has the kid of the token"));
-        let generation = waited.unwrap_or_else(|_| no_key())?;
+        let generation = waited.unwrap_or(Err(NO_KEY))?;
         let principal = Arc::new(principal);
         let known = Verified { principal: Arc::clone(&principal), times, generation };
         self.verified.put(digest, known);
@@ -122,20 +123,20 @@ impl Issuer {
     /// Generation of the keys under which the signature is good.
     async fn verify_signature(&self, token: &Compact<'_>) -> Result<u64, TokenFailure> {
         let mut keys = self.usable_keys()?;
-        for _ in 0..ROUNDS {
+        let mut rounds = 0..ROUNDS;
+        loop {
             match keys.set.verifies(token) {
                 Ok(true) => return Ok(keys.generation),
                 Ok(false) => return Err(TokenFailure::because("the signature is not good")),
                 Err(Miss::Unfit) => {
                     return Err(TokenFailure::because("the key named does not fit the token"));
                 }
-                Err(Miss::Unknown) => match self.keys.newer_than(keys.generation).await {
-                    Some(newer) => keys = newer,
-                    None => break,
-                },
+                Err(Miss::Unknown) => {
+                    rounds.next().ok_or(NO_KEY)?;
+                    keys = self.keys.newer_than(keys.generation).await.ok_or(NO_KEY)?;
+                }
             }
         }
-        Err(TokenFailure::because("no key has the kid of the token"))
     }
 
     fn usable_keys(&self) -> Result<Arc<Keys>, TokenFailure> {

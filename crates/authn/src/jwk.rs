@@ -300,6 +300,29 @@ mod tests {
     }
 
     #[test]
+    fn a_modulus_of_the_faulty_generator_is_refused() {
+        // 65537^128, least significant byte first: a power of the generator modulo everything.
+        let mut power = vec![1_u8];
+        for _ in 0..128 {
+            let mut product = vec![0_u8; power.len() + 3];
+            let mut carry = 0_u16;
+            for (at, byte) in product.iter_mut().enumerate() {
+                let low = power.get(at).copied().unwrap_or_default();
+                let high =
+                    at.checked_sub(2).and_then(|at| power.get(at)).copied().unwrap_or_default();
+                carry += u16::from(low) + u16::from(high);
+                *byte = carry.to_le_bytes()[0];
+                carry >>= 8;
+            }
+            power = product;
+        }
+        power.reverse();
+        let marked = json!({"n": base64_of(&power)});
+        let reason = "its modulus is of a faulty generator (CVE-2017-15361)";
+        check(&changed(&Signer::rsa("a").jwk(), &marked), Err(reason));
+    }
+
+    #[test]
     fn points_lie_on_their_curve() {
         let jwk = Signer::p256("a").jwk();
         let swapped = json!({"x": jwk["y"], "y": jwk["x"]});

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::key_set::KeySet;
 use crate::schedule::Schedule;
-use crate::source::{LoadError, MAXIMUM_TIME, Source};
+use crate::source::{LoadError, Source};
 use crate::{AuthnError, IssuerSettings, KeySource, Refresh};
 
 /// How often the background task looks at the clock, which tests move by hand.
@@ -188,12 +188,20 @@ impl KeyCache {
     /// Waits for the fetch under way, or for one that it begins if the cooldown allows; else answers
     /// at once. `None` where there are none newer.
     pub(crate) async fn newer_than(&self, generation: u64) -> Option<Arc<Keys>> {
-        let mut ended = self.0.ended.subscribe();
         let refresh = self.0.identity.refresh;
-        if self.0.begin_if(|schedule, now| schedule.admit_for_unknown(&refresh, now)) {
-            tokio::time::timeout(MAXIMUM_TIME, ended.changed()).await.ok()?.ok()?;
+        let newer = || self.usable().filter(|keys| keys.generation != generation);
+        // The fetch under way may have begun before the key was published: then another is due.
+        for _ in 0..2 {
+            let mut ended = self.0.ended.subscribe();
+            if !self.0.begin_if(|schedule, now| schedule.admit_for_unknown(&refresh, now)) {
+                break;
+            }
+            ended.changed().await.ok()?;
+            if let Some(keys) = newer() {
+                return Some(keys);
+            }
         }
-        self.usable().filter(|keys| keys.generation != generation)
+        newer()
     }
 
     /// Fetches if that is due, and waits for it. Says whether there was a fetch to wait for.

@@ -16,6 +16,8 @@ mod issuer;
 mod jwk;
 mod key_cache;
 mod key_set;
+#[cfg(test)]
+mod mutations;
 mod principal;
 mod roca;
 mod schedule;

@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::ServerConfig;
+use rustls_pki_types::PrivateKeyDer;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use url::Url;
 
 use crate::{IssuerSettings, KeySource};
@@ -46,7 +49,29 @@ struct Shared {
 impl TestServer {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let base = format!("http://{}/", listener.local_addr().unwrap());
+        Self::on(listener, &base, None)
+    }
+
+    /// A server with TLS, and the certificate to trust, in PEM.
+    pub(crate) async fn start_tls() -> (Self, String) {
+        let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(pair.signing_key.serialize_der().into());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![pair.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+        (Self::on(listener, &base, Some(acceptor)), pair.cert.pem())
+    }
+
+    fn on(listener: TcpListener, base: &str, tls: Option<TlsAcceptor>) -> Self {
+        let base = base.parse().unwrap();
         let shared = Arc::new(Shared {
             answers: Mutex::default(),
             hits: Mutex::default(),
@@ -55,7 +80,7 @@ impl TestServer {
         let state = Arc::clone(&shared);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&state)));
+                tokio::spawn(accept(stream, tls.clone(), Arc::clone(&state)));
             }
         });
         Self { base, shared }
@@ -93,7 +118,17 @@ impl TestServer {
     }
 }
 
-async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> Option<()> {
+async fn accept(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>) -> Option<()> {
+    match tls {
+        Some(tls) => serve(tls.accept(stream).await.ok()?, shared).await,
+        None => serve(stream, shared).await,
+    }
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    shared: Arc<Shared>,
+) -> Option<()> {
     let path = read_path(&mut stream).await?;
     *shared.hits.lock().entry(path.clone()).or_default() += 1;
     let answer = shared.answers.lock().get(&path).cloned().unwrap_or(Answer::Status(404));
@@ -118,7 +153,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> Option<()> {
 }
 
 /// The target of the request, whose head must be all there is of it.
-async fn read_path(stream: &mut TcpStream) -> Option<String> {
+async fn read_path(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let count = stream.read_buf(&mut head).await.ok()?;
@@ -130,7 +165,12 @@ async fn read_path(stream: &mut TcpStream) -> Option<String> {
     head.split(' ').nth(1).map(str::to_owned)
 }
 
-async fn send(stream: &mut TcpStream, status: &str, fields: &str, body: &str) -> Option<()> {
+async fn send(
+    stream: &mut (impl AsyncWrite + Unpin),
+    status: &str,
+    fields: &str,
+    body: &str,
+) -> Option<()> {
     let length = body.len();
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{fields}\r\n"
@@ -138,7 +178,7 @@ async fn send(stream: &mut TcpStream, status: &str, fields: &str, body: &str) ->
     stream.write_all(format!("{head}{body}").as_bytes()).await.ok()
 }
 
-async fn drip(stream: &mut TcpStream) -> Option<()> {
+async fn drip(stream: &mut (impl AsyncWrite + Unpin)) -> Option<()> {
     stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"keys\":[").await.ok()?;
     loop {
         stream.write_all(b" ").await.ok()?;

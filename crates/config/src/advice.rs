@@ -1,6 +1,12 @@
 //! Advice on a file that has no mistakes: numbered rules, each with why and the fix.
 
-use crate::yaml::tree::Span;
+mod rules;
+
+use crate::at::At;
+use crate::raw::File;
+use crate::report::Source;
+use crate::snapshot::Snapshot;
+use crate::yaml::tree::{Node, Span};
 
 /// How much an advice weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,4 +45,38 @@ pub struct Advice {
     /// What to do.
     pub fix: &'static str,
     pub(crate) span: Option<Span>,
+}
+
+/// What is better done in another way in a file without mistakes.
+pub(crate) fn advise(
+    file: &File,
+    snapshot: &Snapshot,
+    source: &Source,
+    tree: &Node,
+) -> Vec<Advice> {
+    let mut all = Vec::new();
+    rules::find(file, snapshot, &mut |rule: Rule, at: &At, message: String| {
+        let span = tree.find(at).exact.then(|| source.span_at(tree, at, false));
+        all.push(Advice {
+            rule: rule.number,
+            severity: rule.severity,
+            path: at.to_string(),
+            line: source.line(tree, at),
+            message,
+            why: rule.why,
+            fix: rule.fix,
+            span,
+        });
+    });
+    all.sort_by_key(|advice| (advice.rule, advice.line));
+    all
+}
+
+/// A numbered rule.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rule {
+    number: &'static str,
+    severity: Severity,
+    why: &'static str,
+    fix: &'static str,
 }

@@ -80,26 +80,25 @@ impl At {
 
     /// The path with every index written as `[]`, as the table of later keys has it.
     pub(crate) fn pattern(&self) -> String {
-        self.steps().iter().fold(String::new(), |mut text, step| {
+        self.spell(|_| "[]".to_owned())
+    }
+
+    fn spell(&self, index: impl Fn(usize) -> String) -> String {
+        let mut text = String::new();
+        for step in self.steps() {
             match step {
-                Step::Index(_) => text.push_str("[]"),
-                Step::Key(key) => push_key(&mut text, key),
+                Step::Index(at) => text.push_str(&index(at)),
+                Step::Key(key) if text.is_empty() => text.push_str(&key),
+                Step::Key(key) => text.extend([".", &*key]),
             }
-            text
-        })
+        }
+        text
     }
 }
 
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.steps().iter().fold(String::new(), |mut text, step| {
-            match step {
-                Step::Index(index) => text.push_str(&format!("[{index}]")),
-                Step::Key(key) => push_key(&mut text, key),
-            }
-            text
-        });
-        f.write_str(&text)
+        f.write_str(&self.spell(|index| format!("[{index}]")))
     }
 }
 
@@ -107,13 +106,6 @@ impl fmt::Debug for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "At({self})")
     }
-}
-
-fn push_key(text: &mut String, key: &str) {
-    if !text.is_empty() {
-        text.push('.');
-    }
-    text.push_str(key);
 }
 
 #[cfg(test)]

@@ -53,7 +53,8 @@ const VALUES: &[(&str, &[&str])] = &[
 /// Whether the key at `at` belongs to a later version.
 pub(crate) fn has_key(at: &At) -> bool {
     let pattern = at.pattern();
-    KEYS.contains(&pattern.as_str()) || pattern.ends_with(".vault")
+    let last = pattern.rsplit('.').next();
+    KEYS.contains(&pattern.as_str()) || last == Some("vault")
 }
 
 /// Whether `value` at `at` belongs to a later version.

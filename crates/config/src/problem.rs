@@ -18,6 +18,8 @@ pub struct Problem {
     pub(crate) place: Place,
     /// What kind of mistake it is.
     pub(crate) kind: Kind,
+    /// The name that was meant, as far as can be told.
+    pub(crate) meant: Option<String>,
 }
 
 /// What a problem points at.
@@ -46,7 +48,7 @@ impl Problem {
     /// A mistake at `at`.
     pub fn new(at: At, message: impl Into<String>) -> Self {
         let (place, kind) = (Place::default(), Kind::default());
-        Self { at, message: message.into(), expected: None, help: None, place, kind }
+        Self { at, message: message.into(), expected: None, help: None, place, kind, meant: None }
     }
 
     /// Something of the language that comes with a later version.
@@ -74,10 +76,11 @@ impl Problem {
     #[must_use]
     pub(crate) fn one_of<S: AsRef<str>>(self, written: &str, names: &[S]) -> Self {
         let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-        let near = nearest(written, &names).map(|name| format!("did you mean `{name}`?"));
+        let near = nearest(written, &names);
         let mut problem = self.expected(list(&names));
-        if near.is_some() {
-            problem.help = near;
+        if let Some(near) = near {
+            problem.help = Some(format!("did you mean `{near}`?"));
+            problem.meant = Some(near.to_owned());
         }
         problem
     }
@@ -131,11 +134,18 @@ impl Problems {
         self.0.iter().filter(later).any(|problem| problem.at.parent() == Some(at))
     }
 
+    /// Whether a key directly below `at` is a misspelt `name`.
+    fn has_misspelt(&self, at: &At, name: &str) -> bool {
+        let meant = |problem: &&Problem| problem.meant.as_deref() == Some(name);
+        self.0.iter().filter(meant).any(|problem| problem.at.parent() == Some(at))
+    }
+
     /// The value of the key `name` below `at`; notes where it is missing, unless it is there and
     /// wrong.
     pub(crate) fn required<T>(&mut self, at: &At, name: &str, value: Option<T>) -> Option<T> {
         let below = at.key(name);
-        if value.is_none() && !self.touch(&below) && !self.has_later_key(at) {
+        let follows = self.touch(&below) || self.has_later_key(at) || self.has_misspelt(at, name);
+        if value.is_none() && !follows {
             let mut problem = Problem::new(at.clone(), format!("`{name}` is missing"));
             if at.parent().is_none() {
                 problem = problem.help(format!("add `{name}:` at the top of the file"));
@@ -151,6 +161,7 @@ impl Problems {
     }
 
     /// All of them.
+    #[cfg(test)]
     pub(crate) fn as_slice(&self) -> &[Problem] {
         &self.0
     }
@@ -211,7 +222,10 @@ mod tests {
         assert_eq!(problems.len(), 1);
         problems.required::<()>(&route, "access", None);
         assert_eq!(problems.len(), 2);
-        problems.push(Problem::not_in_this_version(At::root().key("limits").index(1).key("penalty"), "penalty"));
+        problems.push(Problem::not_in_this_version(
+            At::root().key("limits").index(1).key("penalty"),
+            "penalty",
+        ));
         problems.required::<()>(&At::root().key("limits").index(1), "rate", None);
         assert_eq!(problems.len(), 3);
     }

@@ -58,10 +58,8 @@ impl Context<'_> {
 
 /// Reads `tree` as a `T`; what is wrong is noted in `problems` and is as if it were not there.
 pub(crate) fn read<T: DeserializeOwned + Default>(tree: &Node, problems: &mut Problems) -> T {
-    let context = Context {
-        problems: RefCell::new(problems),
-        left_out: RefCell::new(HashSet::new()),
-    };
+    let context =
+        Context { problems: RefCell::new(problems), left_out: RefCell::new(HashSet::new()) };
     for _ in 0..MAXIMUM_READINGS {
         match T::deserialize(Value::new(tree, At::root(), &context)) {
             Ok(value) => return value,

@@ -15,7 +15,10 @@ pub(crate) use place::Source;
 
 /// Why a file was refused: every mistake in it, in the order of the file.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct Report(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
     source: Source,
     tree: Option<Node>,
     problems: Vec<Problem>,
@@ -46,28 +49,28 @@ impl Report {
     pub(crate) fn new(source: Source, tree: Option<Node>, problems: Problems) -> Self {
         let mut problems = problems.into_vec();
         problems.sort_by_key(|problem| source.span(tree.as_ref(), problem).start);
-        Self { source, tree, problems }
+        Self(Box::new(Parts { source, tree, problems }))
     }
 
     /// The mistakes, in the order of the file.
     pub fn problems(&self) -> &[Problem] {
-        &self.problems
+        &self.0.problems
     }
 
     /// The mistakes with their places.
     pub fn entries(&self) -> Vec<Entry> {
-        let entry = |problem| self.source.entry(self.tree.as_ref(), problem);
-        self.problems.iter().map(entry).collect()
+        let entry = |problem| self.0.source.entry(self.0.tree.as_ref(), problem);
+        self.0.problems.iter().map(entry).collect()
     }
 
     /// For people: each mistake with its line of the file, and how many there are.
     pub fn render_text(&self, colour: bool) -> String {
-        let one = |problem| render::problem(&self.source, self.tree.as_ref(), problem, colour);
-        let mut text: String = self.problems.iter().map(one).collect();
-        let count = self.problems.len();
-        let mistakes = if count == 1 { "1 mistake".to_owned() } else { format!("{count} mistakes") };
-        text.push_str(&format!("{}: {mistakes}\n", self.source.name()));
-        text
+        let one = |problem| render::problem(&self.0.source, self.0.tree.as_ref(), problem, colour);
+        let text: String = self.0.problems.iter().map(one).collect();
+        let count = self.0.problems.len();
+        let mistakes =
+            if count == 1 { "1 mistake".to_owned() } else { format!("{count} mistakes") };
+        format!("{text}{}: {mistakes}\n", self.0.source.name())
     }
 
     /// For programs: an array of [`Entry`].

@@ -30,3 +30,6 @@ pub use edge::Edge;
 pub use events::{Cap, EdgeEvents, HandshakeFailure, Refused, Unwatched};
 pub use listener::{BoundListener, Listener};
 pub use settings::{ConnectionSettings, ListenerSettings};
+
+#[cfg(test)]
+mod tests;

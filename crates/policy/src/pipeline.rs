@@ -413,3 +413,6 @@ fn permit<T: Trace>(
 fn has_scopes(principal: &Principal, way: &Way) -> bool {
     way.scopes.iter().all(|scope| principal.scopes.contains(scope))
 }
+
+#[cfg(test)]
+mod tests;

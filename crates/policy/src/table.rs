@@ -21,12 +21,9 @@ pub enum TableError {
         /// The method both take.
         method: Method,
     },
-    /// The set of paths cannot be told apart.
-    #[error("the path {path} cannot be told apart from another")]
-    Indistinct {
-        /// The path, with variables named by position.
-        path: String,
-    },
+    /// The host is not an entry of the allow-list.
+    #[error("the host is not on the list")]
+    NoSuchHost,
 }
 
 /// Why a path pattern is refused.
@@ -123,26 +120,6 @@ impl PathPattern {
             |part| matches!(have.next(), Some(Segment::Literal(literal)) if &**literal == part),
         )
     }
-
-    /// The form `matchit` takes, with variables named by position so that names never clash.
-    fn keys(&self) -> (String, Option<String>) {
-        let mut key = String::new();
-        for (index, segment) in self.segments.iter().enumerate() {
-            key.push('/');
-            match segment {
-                Segment::Literal(literal) => key.push_str(literal),
-                Segment::Variable(_) => {
-                    key.push_str("{v");
-                    key.push_str(&index.to_string());
-                    key.push('}');
-                }
-            }
-        }
-        match self.rest {
-            None => (key, None),
-            Some(_) => (format!("{key}/{{*rest}}"), Some(format!("{key}/"))),
-        }
-    }
 }
 
 /// Routes of one path, told apart by method.
@@ -162,10 +139,52 @@ pub enum Found<'t> {
     Nothing,
 }
 
+/// A tree of segments; a path is looked up most specific first: a literal before a variable before
+/// a rest, from the left.
+#[derive(Debug, Default)]
+struct Node {
+    literals: HashMap<Box<str>, Self>,
+    variable: Option<Box<Self>>,
+    rest: Cell,
+    here: Cell,
+}
+
+impl Node {
+    /// The cell that stands for `pattern`, made where it is not there.
+    fn cell(&mut self, pattern: &PathPattern) -> &mut Cell {
+        let mut node = self;
+        for segment in &pattern.segments {
+            node = match segment {
+                Segment::Literal(literal) => node.literals.entry(literal.clone()).or_default(),
+                Segment::Variable(_) => node.variable.get_or_insert_default(),
+            };
+        }
+        if pattern.rest.is_some() { &mut node.rest } else { &mut node.here }
+    }
+
+    /// The cell for what is left of a path; `None` where it ended.
+    fn find(&self, path: Option<&str>) -> Option<&Cell> {
+        let Some(path) = path else { return self.here.filled() };
+        let (segment, left) = path.split_once('/').map_or((path, None), |(s, l)| (s, Some(l)));
+        let literal = self.literals.get(segment).and_then(|node| node.find(left));
+        let variable = || {
+            let node = self.variable.as_ref().filter(|_| !segment.is_empty());
+            node.and_then(|node| node.find(left))
+        };
+        literal.or_else(variable).or_else(|| self.rest.filled())
+    }
+}
+
+impl Cell {
+    fn filled(&self) -> Option<&Self> {
+        (!self.routes.is_empty()).then_some(self)
+    }
+}
+
 /// The finished table; one tree of paths for each entry of `hosts`.
 #[derive(Debug, Default)]
 pub struct RouteTable {
-    hosts: Vec<matchit::Router<Cell>>,
+    hosts: Vec<Node>,
     names: BTreeSet<Arc<str>>,
 }
 
@@ -177,15 +196,16 @@ impl RouteTable {
 
     /// Looks up a route.
     pub fn find(&self, host: AllowedHost, path: &str, method: &Method) -> Found<'_> {
-        let Some(paths) = self.hosts.get(host.index()) else { return Found::Nothing };
-        let Ok(at_path) = paths.at(path) else { return Found::Nothing };
-        let routes = &at_path.value.routes;
-        if let Some(route) = routes.iter().find(|route| route.methods.contains(method)) {
+        let Some(root) = self.hosts.get(host.index()) else { return Found::Nothing };
+        let Some(cell) = path.strip_prefix('/').and_then(|path| root.find(Some(path))) else {
+            return Found::Nothing;
+        };
+        if let Some(route) = cell.routes.iter().find(|route| route.methods.contains(method)) {
             return Found::Route(route);
         }
-        let Some(first) = routes.first() else { return Found::Nothing };
+        let Some(first) = cell.routes.first() else { return Found::Nothing };
         let mut methods: Vec<Method> = Vec::new();
-        for method in routes.iter().flat_map(|route| &route.methods) {
+        for method in cell.routes.iter().flat_map(|route| &route.methods) {
             if !methods.contains(method) {
                 methods.push(method.clone());
             }
@@ -210,14 +230,14 @@ impl RouteTable {
 /// Collects routes and finishes the table.
 #[derive(Debug)]
 pub struct RouteTableBuilder {
-    hosts: Vec<HashMap<String, Cell>>,
-    implied: Vec<HashMap<String, Cell>>,
+    table: RouteTable,
 }
 
 impl RouteTableBuilder {
     /// For `hosts` entries of the allow-list.
     pub fn new(hosts: usize) -> Self {
-        Self { hosts: vec![HashMap::new(); hosts], implied: vec![HashMap::new(); hosts] }
+        let hosts = std::iter::repeat_with(Node::default).take(hosts).collect();
+        Self { table: RouteTable { hosts, names: BTreeSet::new() } }
     }
 
     /// Adds `route` at `pattern` for the entry `host` of the allow-list.
@@ -227,48 +247,22 @@ impl RouteTableBuilder {
         pattern: &PathPattern,
         route: &Arc<Route>,
     ) -> Result<(), TableError> {
-        let (key, implied) = pattern.keys();
-        if let Some(cells) = self.hosts.get_mut(host) {
-            insert(cells, key, route)?;
+        let root = self.table.hosts.get_mut(host).ok_or(TableError::NoSuchHost)?;
+        let cell = root.cell(pattern);
+        for other in &cell.routes {
+            let same = route.methods.iter().find(|method| other.methods.contains(method));
+            if let Some(method) = same {
+                let (other, method) = (Arc::clone(&other.name), method.clone());
+                return Err(TableError::Conflict { other, method });
+            }
         }
-        if let (Some(key), Some(cells)) = (implied, self.implied.get_mut(host)) {
-            insert(cells, key, route)?;
-        }
+        cell.routes.push(Arc::clone(route));
+        self.table.names.insert(Arc::clone(&route.name));
         Ok(())
     }
 
-    /// The finished table. A rest may be empty: `/x/{*rest}` takes `/x/` too, unless a route says
-    /// `/x/` itself.
-    pub fn finish(self) -> Result<RouteTable, TableError> {
-        let mut table = RouteTable::default();
-        for (mut cells, implied) in self.hosts.into_iter().zip(self.implied) {
-            for (key, cell) in implied {
-                cells.entry(key).or_insert(cell);
-            }
-            let mut router = matchit::Router::new();
-            for (key, cell) in cells {
-                table.names.extend(cell.routes.iter().map(|route| Arc::clone(&route.name)));
-                let inserted = router.insert(key.clone(), cell);
-                inserted.map_err(|_| TableError::Indistinct { path: key })?;
-            }
-            table.hosts.push(router);
-        }
-        Ok(table)
+    /// The finished table.
+    pub fn finish(self) -> RouteTable {
+        self.table
     }
-}
-
-fn insert(
-    cells: &mut HashMap<String, Cell>,
-    key: String,
-    route: &Arc<Route>,
-) -> Result<(), TableError> {
-    let cell = cells.entry(key).or_default();
-    for other in &cell.routes {
-        if let Some(method) = route.methods.iter().find(|method| other.methods.contains(method)) {
-            let (other, method) = (Arc::clone(&other.name), method.clone());
-            return Err(TableError::Conflict { other, method });
-        }
-    }
-    cell.routes.push(Arc::clone(route));
-    Ok(())
 }

@@ -217,7 +217,7 @@ fn tell_identity(ctx: &Ctx, grant: &Grant, req: &mut RequestHeader) -> Result<()
 /// Names that a client may not say on any route, folded.
 pub fn reserved_fields<'a>(
     identity: impl IntoIterator<Item = &'a HeaderName>,
-    identity_header: &HeaderName,
+    identity_header: &'a HeaderName,
 ) -> HashSet<Box<str>> {
     let own = identity.into_iter().chain([identity_header]).map(HeaderName::as_str);
     RESERVED.into_iter().chain(own).map(|name| name.replace('_', "-").into_boxed_str()).collect()

@@ -192,15 +192,18 @@ impl Gateway {
         self.probe("/metrics").expect(200).text()
     }
 
-    /// Sum of all series whose name and labels contain every one of `parts`; 0 where there is none.
+    /// Sum of all series whose name and labels contain every one of `parts`, rounded to a whole
+    /// number; 0 where there is none.
     #[track_caller]
-    pub fn metric(&self, parts: &[&str]) -> f64 {
+    pub fn metric(&self, parts: &[&str]) -> i64 {
         let page = self.metrics();
-        page.lines()
+        let sum: f64 = page
+            .lines()
             .filter(|line| !line.starts_with('#'))
             .filter_map(|line| line.rsplit_once(' '))
             .filter(|(series, _)| parts.iter().all(|part| series.contains(part)))
             .filter_map(|(_, value)| value.parse::<f64>().ok())
-            .sum()
+            .sum();
+        format!("{sum:.0}").parse().expect("a whole number")
     }
 }

@@ -55,7 +55,7 @@ fn k1() -> &'static Signer {
 }
 
 fn forged() -> String {
-    let kid: String = random::bytes::<8>().unwrap().iter().map(|b| format!("{b:02x}")).collect();
+    let kid = format!("{:016x}", u64::from_be_bytes(random::bytes().unwrap()));
     let header = json!({"alg": "RS256", "kid": kid}).to_string();
     let payload = claims(&json!({})).to_string();
     let signature = base64url(&random::bytes::<256>().unwrap());
@@ -146,6 +146,29 @@ async fn c02_a_flood_delays_a_rotation_by_one_cooldown_at_most() {
     fixture.check(&k3.sign(&json!({})), UNKNOWN).await;
     fixture.clock.advance(Duration::from_secs(30));
     fixture.check(&k3.sign(&json!({})), "ok").await;
+}
+
+#[tokio::test]
+async fn c02_a_fetch_begun_before_a_rotation_does_not_hide_it() {
+    let fixture = Fixture::new(&[k1().jwk()]).await;
+    fixture.server.answer("/jwks", Answer::Held(key_set(&[k1().jwk()])));
+    let keys = fixture.issuer.keys().clone();
+    let refresh = tokio::spawn(async move { keys.load_now().await });
+    while fixture.server.hits("/jwks") < 2 {
+        tokio::task::yield_now().await;
+    }
+    let k3 = Signer::rsa("k3");
+    fixture.publish(&[k1().jwk(), k3.jwk()]);
+    let issuer = Arc::clone(&fixture.issuer);
+    let waiting = tokio::spawn(async move { issuer.verify(&k3.sign(&json!({}))).await });
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fixture.server.hits("/jwks"), 2, "it joins the fetch under way first");
+    fixture.server.release(1);
+    assert!(waiting.await.unwrap().is_ok());
+    refresh.await.unwrap();
+    assert_eq!(fixture.server.hits("/jwks"), 3);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Fetching, keeping and losing keys, against a server that misbehaves.
 
+use std::fmt::Write;
+
 use serde_json::json;
 
 use super::*;
@@ -93,7 +95,7 @@ async fn c08_without_keys_it_recovers_by_itself() {
     let clock = clock();
     let cache = KeyCache::new(&server.settings(), clock.clone()).unwrap();
     assert!(cache.load_if_due().await, "the first fetch is due at once");
-    assert_eq!(cache.status().ready, false);
+    assert!(!cache.status().ready);
     assert!(cache.usable().is_none());
     assert_eq!(cache.retry_after(), Duration::from_secs(1));
     server.answer("/jwks", Answer::Body(two_sets().0));
@@ -114,7 +116,7 @@ async fn c08_stale_keys_serve_up_to_the_bound() {
     let status = cache.status();
     assert_eq!((status.ready, status.stale), (true, true));
     assert_eq!(status.age, Some(Duration::from_mins(10)));
-    clock.advance(Duration::from_hours(24) - Duration::from_mins(10) - Duration::from_secs(1));
+    clock.advance(Duration::from_secs(24 * 3600 - 600 - 1));
     assert!(cache.usable().is_some(), "a second before the bound");
     clock.advance(Duration::from_secs(1));
     assert!(cache.usable().is_none() && cache.usable_generation().is_none());
@@ -143,9 +145,9 @@ async fn the_generation_changes_with_the_content_alone() {
 async fn c02_keys_are_refreshed_in_time() {
     let server = TestServer::with_keys(&two_sets().0).await;
     let (cache, clock) = loaded(&server).await;
-    clock.advance(Duration::from_mins(9) - Duration::from_secs(1));
+    clock.advance(Duration::from_secs(539));
     assert!(!cache.load_if_due().await);
-    clock.advance(Duration::from_mins(1) + Duration::from_secs(1));
+    clock.advance(Duration::from_secs(61));
     assert!(cache.load_if_due().await);
     assert_eq!(server.hits("/jwks"), 2);
 }
@@ -229,7 +231,7 @@ async fn a_key_file_is_read_again_when_it_changes() {
     let cache = KeyCache::new(&settings, clock.clone()).unwrap();
     cache.load_now().await;
     let generation = cache.usable_generation();
-    let mut tick = async || {
+    let tick = async || {
         clock.advance(Duration::from_secs(2));
         assert!(cache.load_if_due().await);
         (cache.status().keys, cache.status().failures)
@@ -315,4 +317,75 @@ fn keys_over_plain_http_and_bad_trust_are_refused_at_once() {
     let settings = IssuerSettings { trust_pem: Some(b"x".to_vec()), ..settings() };
     let refused = KeyCache::new(&settings, clock()).map(|_| ());
     assert!(matches!(refused, Err(AuthnError::Trust { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn over_https_only_the_configured_trust_counts() {
+    let (server, pem) = TestServer::start_tls().await;
+    server.answer("/jwks", Answer::Body(two_sets().0));
+    let (_, of_another) = TestServer::start_tls().await;
+    let status = async |trust: Option<String>| {
+        let trust_pem = trust.map(String::into_bytes);
+        let settings = IssuerSettings { trust_pem, ..server.settings() };
+        let cache = KeyCache::new(&settings, clock()).unwrap();
+        cache.load_now().await;
+        cache.status()
+    };
+    let trusted = status(Some(pem)).await;
+    assert!(trusted.ready, "{trusted:?}");
+    for trust in [None, Some(of_another)] {
+        let refused = status(trust).await;
+        assert!(!refused.ready && refused.failures == 1, "{refused:?}");
+        let error = refused.last_error.unwrap_or_default();
+        assert!(error.contains("certificate"), "{error}");
+    }
+    assert_eq!(server.hits("/jwks"), 1);
+}
+
+#[tokio::test]
+async fn c04_each_skipped_entry_is_warned_of_once_per_refresh() {
+    let k1 = Signer::rsa("k1").jwk();
+    let bad = changed(&k1, &json!({"kid": "b1\nforged", "n": "c2VjcmV0"}));
+    let encryption = changed(&k1, &json!({"kid": "e1", "use": "enc"}));
+    let keys = [json!(null), json!("x"), bad, encryption, k1];
+    let server = TestServer::with_keys(&key_set(&keys)).await;
+    let warnings = Warnings::default();
+    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let (cache, _) = loaded(&server).await;
+    let seen = std::mem::take(&mut *warnings.0.lock());
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert!(seen[2].contains("modulus") && seen[2].contains("b1\\nforged"), "{seen:?}");
+    assert!(seen.iter().all(|line| !line.contains("c2VjcmV0")), "{seen:?}");
+    cache.load_now().await;
+    assert_eq!(warnings.0.lock().len(), 3);
+}
+
+/// Keeps the warnings of this crate, one line each.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN && metadata.target().starts_with("portcullis")
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = String::new();
+        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            write!(line, "{field}={value:?} ").unwrap();
+        });
+        self.0.lock().push(line);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
 }

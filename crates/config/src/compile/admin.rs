@@ -22,7 +22,9 @@ impl Admin {
         let Self { address, token, probes } = self;
         let address_at = at.key("address");
         let address = match address.strip_prefix("unix:") {
-            Some(path) => context.unwatched_path(&address_at, path, problems).map(AdminAddress::Unix),
+            Some(path) => {
+                context.unwatched_path(&address_at, path, problems).map(AdminAddress::Unix)
+            }
             None => address_of(&address, &address_at, problems).map(AdminAddress::Tcp),
         };
         let probes_at = at.key("probes");
@@ -39,12 +41,12 @@ impl Admin {
             return None;
         }
         let (address, probes) = (address?, probes?);
-        let mut taken: Vec<_> = listeners.iter().map(|plan| (&*plan.name, plan.address)).collect();
+        let mut others: Vec<_> = listeners.iter().map(|plan| (&*plan.name, plan.address)).collect();
         if let AdminAddress::Tcp(address) = address {
-            note_clash(address, &taken, &address_at, problems);
-            taken.push(("admin", address));
+            note_clash(address, &others, &address_at, problems);
+            others.push(("admin", address));
         }
-        note_clash(probes, &taken, &probes_at, problems);
+        note_clash(probes, &others, &probes_at, problems);
         Some(AdminTerms { address, token, probes })
     }
 }

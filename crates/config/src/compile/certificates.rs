@@ -104,12 +104,15 @@ fn development(raw: Items<String>, at: &At, problems: &mut Problems) -> Vec<Stri
             names.push(lower);
         } else {
             problems.push(
-                Problem::new(at, format!("`{name}` may be public: it gets no self-signed certificate"))
-                    .expected(
-                        "localhost, a name below .localhost, .test, .internal or .local, or a private \
+                Problem::new(
+                    at,
+                    format!("`{name}` may be public: it gets no self-signed certificate"),
+                )
+                .expected(
+                    "localhost, a name below .localhost, .test, .internal or .local, or a private \
                          address",
-                    )
-                    .help("give it a certificate by `certificates.files`"),
+                )
+                .help("give it a certificate by `certificates.files`"),
             );
         }
     }
@@ -137,14 +140,34 @@ mod tests {
     #[test]
     fn self_signed_is_for_names_of_ones_own() {
         for name in [
-            "localhost", "app.localhost", "api.test", "*.api.test", "db.internal", "printer.local",
-            "127.0.0.1", "::1", "[::1]", "10.1.2.3", "192.168.0.1", "fd00::1",
+            "localhost",
+            "app.localhost",
+            "api.test",
+            "*.api.test",
+            "db.internal",
+            "printer.local",
+            "127.0.0.1",
+            "::1",
+            "[::1]",
+            "10.1.2.3",
+            "192.168.0.1",
+            "fd00::1",
         ] {
             assert!(is_private(name), "{name}");
         }
         for name in [
-            "example.com", "test", "atest", "api.test.evil", "localhost.evil.com", "8.8.8.8",
-            "2001:db8::1", "", "*", "a b.test", "api.test:443", "local",
+            "example.com",
+            "test",
+            "atest",
+            "api.test.evil",
+            "localhost.evil.com",
+            "8.8.8.8",
+            "2001:db8::1",
+            "",
+            "*",
+            "a b.test",
+            "api.test:443",
+            "local",
         ] {
             assert!(!is_private(name), "{name}");
         }

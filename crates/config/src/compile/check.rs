@@ -12,11 +12,7 @@ use crate::units;
 const LONGEST_NAME: usize = 64;
 
 /// A list that may not be empty: an empty one never means "all".
-pub(super) fn non_empty<T>(
-    items: Items<T>,
-    at: &At,
-    problems: &mut Problems,
-) -> Option<Items<T>> {
+pub(super) fn non_empty<T>(items: Items<T>, at: &At, problems: &mut Problems) -> Option<Items<T>> {
     if !items.is_empty() {
         return Some(items);
     }

@@ -45,7 +45,8 @@ impl raw::Clients {
             Some(limit) => Some(limit.compile(&at.key("limit"), problems)?),
             None => None,
         };
-        let clients = portcullis_policy::Clients { trusted_proxies: trusted?, ipv6_prefix, rules: rules? };
+        let clients =
+            portcullis_policy::Clients { trusted_proxies: trusted?, ipv6_prefix, rules: rules? };
         Some(ClientTerms { clients, flood })
     }
 }
@@ -68,19 +69,17 @@ impl raw::TrustedProxies {
                 Some(TrustedProxies { networks: Vec::new(), any, header })
             }
             Self::Networks(networks) => {
-                let mut sound = true;
-                for (at, Network(network)) in networks.at(at) {
-                    if network.prefix_len() == 0 {
-                        let message = format!("`{network}` trusts every peer there is");
-                        problems.push(
-                            Problem::new(at, message)
-                                .help("list the proxies' networks, or say it in words: {any: true}"),
-                        );
-                        sound = false;
-                    }
+                let everybody = |network: &Network| network.0.prefix_len() == 0;
+                let found = networks.at(at).find(|(_, network)| everybody(network));
+                if let Some((at, Network(network))) = found {
+                    let message = format!("`{network}` trusts every peer there is");
+                    let problem = Problem::new(at, message);
+                    let help = "list the proxies' networks, or say it in words: {any: true}";
+                    problems.push(problem.help(help));
+                    return None;
                 }
                 let networks = plain(networks);
-                sound.then_some(TrustedProxies { networks, any: false, header })
+                Some(TrustedProxies { networks, any: false, header })
             }
         }
     }

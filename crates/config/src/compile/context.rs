@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use portcullis_core::Timestamp;
 use portcullis_policy::Origin;
 
-use crate::LoadOptions;
 use crate::at::At;
+use crate::load::LoadOptions;
 use crate::problem::{Problem, Problems};
 use crate::report::Source;
 use crate::yaml::tree::Node;
@@ -86,8 +86,8 @@ impl<'a> Context<'a> {
             Problem::new(at.clone(), format!("`{}` cannot be read: {error}", path.display()))
         };
         let mut content = Vec::new();
-        let read = File::open(path)
-            .and_then(|file| file.take(MAXIMUM_FILE + 1).read_to_end(&mut content));
+        let read =
+            File::open(path).and_then(|file| file.take(MAXIMUM_FILE + 1).read_to_end(&mut content));
         match read {
             Ok(size) if size as u64 > MAXIMUM_FILE => {
                 let message = format!("`{}` is larger than 1MiB", path.display());

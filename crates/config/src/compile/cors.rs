@@ -80,13 +80,14 @@ fn compile_origins(raw: Items<String>, at: &At, problems: &mut Problems) -> Opti
         match text.as_str() {
             "*" => origins.any = true,
             "null" => origins.null = true,
-            _ => match OriginPattern::parse(&text) {
-                Some(pattern) => origins.patterns.push(pattern),
-                None => {
+            _ => {
+                let pattern = OriginPattern::parse(&text);
+                if pattern.is_none() {
                     problems.push(not_an_origin(&text, at));
                     sound = false;
                 }
-            },
+                origins.patterns.extend(pattern);
+            }
         }
     }
     sound.then_some(origins)

@@ -47,9 +47,10 @@ fn hosts_without_certificate(
     }
     for (name, at) in bare {
         problems.push(
-            Problem::new(at.clone(), format!("no certificate is given for `{name}`"))
-                .help("name one in `certificates.files`, or in `self_signed` for development; \
-                       certificates by ACME are not in this version"),
+            Problem::new(at.clone(), format!("no certificate is given for `{name}`")).help(
+                "name one in `certificates.files`, or in `self_signed` for development; \
+                       certificates by ACME are not in this version",
+            ),
         );
     }
 }

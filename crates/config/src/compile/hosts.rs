@@ -57,7 +57,11 @@ impl Hosts {
             HostEntry::Name(name) => (Some(name), at.clone(), None),
             HostEntry::WithTls(HostDetail { name, tls }) => {
                 let minimum = tls.and_then(|HostTls { minimum_version }| minimum_version);
-                (problems.required(at, "name", name), at.key("name"), minimum.map(TlsVersion::compile))
+                (
+                    problems.required(at, "name", name),
+                    at.key("name"),
+                    minimum.map(TlsVersion::compile),
+                )
             }
         };
         let Some(name) = name else { return };
@@ -83,7 +87,11 @@ impl Hosts {
 
     /// The allow-list for the pipeline.
     pub(super) fn allow_list(&self) -> HostAllowList {
-        HostAllowList::new(self.entries.iter().map(|entry| (entry.pattern.clone(), entry.origin)))
+        HostAllowList::new(self.entries.iter().map(|entry| portcullis_policy::HostEntry {
+            pattern: entry.pattern.clone(),
+            tls12: entry.minimum == Some(Minimum::Tls12),
+            origin: entry.origin,
+        }))
     }
 
     /// How many entries there are.
@@ -102,7 +110,8 @@ impl Hosts {
             }
         };
         let meant = |entry: &Entry| {
-            let same = entry.pattern.host == wanted.host && entry.pattern.wildcard == wanted.wildcard;
+            let same =
+                entry.pattern.host == wanted.host && entry.pattern.wildcard == wanted.wildcard;
             same && (wanted.port.is_none() || wanted.port == entry.pattern.port)
         };
         let numbered = self.entries.iter().enumerate();
@@ -128,7 +137,8 @@ impl Hosts {
 
     /// The oldest TLS version by name, where an entry says one.
     pub(super) fn minimum_by_name(&self) -> HashMap<String, Minimum> {
-        let named = self.entries.iter().filter_map(|entry| Some((entry.tls_name()?, entry.minimum?)));
+        let named =
+            self.entries.iter().filter_map(|entry| Some((entry.tls_name()?, entry.minimum?)));
         named.collect()
     }
 

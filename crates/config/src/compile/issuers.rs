@@ -144,20 +144,25 @@ impl raw::Keys {
             Self::File(text) => {
                 let at = keys.key("file");
                 let path = context.path(&at, &text, problems)?;
-                if let Some(content) = context.read(&at, &path, problems) {
-                    let set: Option<serde_json::Value> = serde_json::from_slice(&content).ok();
-                    if !set.is_some_and(|set| set.get("keys").is_some_and(serde_json::Value::is_array)) {
-                        let message = format!("`{}` is not a JWK set", path.display());
-                        let problem = Problem::new(at, message);
-                        problems.push(problem.expected("JSON with a list `keys` (RFC 7517 §5)"));
-                        return None;
-                    }
+                let content = context.read(&at, &path, problems);
+                if content.is_some_and(|content| !is_key_set(&content)) {
+                    let message = format!("`{}` is not a JWK set", path.display());
+                    let problem = Problem::new(at, message);
+                    problems.push(problem.expected("JSON with a list `keys` (RFC 7517 §5)"));
+                    return None;
                 }
                 Some(KeySource::File(path))
             }
-            Self::Url(text) => fetchable(&text, &keys.key("url"), None, problems).map(KeySource::Url),
+            Self::Url(text) => {
+                fetchable(&text, &keys.key("url"), None, problems).map(KeySource::Url)
+            }
         }
     }
+}
+
+fn is_key_set(content: &[u8]) -> bool {
+    let set: Option<serde_json::Value> = serde_json::from_slice(content).ok();
+    set.is_some_and(|set| set.get("keys").is_some_and(serde_json::Value::is_array))
 }
 
 /// A URL that keys may be fetched from: https, or http on loopback alone.

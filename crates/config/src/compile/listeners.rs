@@ -39,10 +39,8 @@ pub(super) fn compile(
 }
 
 fn by_default() -> ListenerPlan {
-    let terms = ListenerTerms {
-        minimum: Minimum::Tls13,
-        protocols: vec![Protocol::H2, Protocol::Http11],
-    };
+    let terms =
+        ListenerTerms { minimum: Minimum::Tls13, protocols: vec![Protocol::H2, Protocol::Http11] };
     let address = (std::net::Ipv6Addr::UNSPECIFIED, 443).into();
     ListenerPlan { name: Arc::from("https"), address, tls: Some(terms) }
 }
@@ -98,7 +96,8 @@ fn protocol_list(
 /// HTTP/2 is agreed upon in the TLS handshake; without one there is HTTP/1.1 alone.
 fn only_http11(listed: Option<&[Protocol]>, at: &At, problems: &mut Problems) -> Option<()> {
     if listed.is_some_and(|listed| listed.contains(&Protocol::H2)) {
-        let problem = Problem::new(at.key("protocols"), "a cleartext listener speaks http/1.1 alone");
+        let problem =
+            Problem::new(at.key("protocols"), "a cleartext listener speaks http/1.1 alone");
         problems.push(problem.help("leave `protocols` out"));
         return None;
     }

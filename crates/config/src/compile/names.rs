@@ -17,7 +17,12 @@ pub(crate) struct Named<T> {
 
 impl<T> Named<T> {
     /// For the section `section` of the file; `what` is one of its entries, in words.
-    pub(crate) fn new(what: &'static str, section: &str, tree: &Node, problems: &mut Problems) -> Self {
+    pub(crate) fn new(
+        what: &'static str,
+        section: &str,
+        tree: &Node,
+        problems: &mut Problems,
+    ) -> Self {
         let mut declared: Vec<String> = Vec::new();
         let at = At::root().key(section);
         let items = tree.get(section).map(Node::items).unwrap_or_default();
@@ -34,9 +39,11 @@ impl<T> Named<T> {
         Self { what, declared, compiled: HashMap::new() }
     }
 
-    /// Adds what was compiled.
-    pub(crate) fn insert(&mut self, name: Arc<str>, value: T) {
-        self.compiled.entry(name).or_insert(value);
+    /// Adds what was compiled, if it was.
+    pub(crate) fn extend(&mut self, compiled: Option<(Arc<str>, T)>) {
+        if let Some((name, value)) = compiled {
+            self.compiled.entry(name).or_insert(value);
+        }
     }
 
     /// The entry `name`, used at `at`. A name that is not declared is a mistake; one that is

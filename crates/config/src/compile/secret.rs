@@ -19,7 +19,8 @@ impl SecretSource {
         let (at, secret) = match self {
             Self::Env(name) => {
                 let at = at.key("env");
-                let value = context.reads_files().then(|| context.options.environment.get(&name))?;
+                let value =
+                    context.reads_files().then(|| context.options.environment.get(&name))?;
                 if value.is_none() {
                     let message = format!("the environment variable `{name}` is not set");
                     problems.push(Problem::new(at.clone(), message));
@@ -29,11 +30,11 @@ impl SecretSource {
             Self::File(text) => {
                 let at = at.key("file");
                 let path = context.path(&at, &text, problems)?;
-                let content = context.read(&at, &path, problems)?;
-                let end = content.strip_suffix(b"\n").unwrap_or(&content);
+                let bytes = context.read(&at, &path, problems)?;
+                let end = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
                 let end = end.strip_suffix(b"\r").unwrap_or(end);
                 let secret = Secret::new(end);
-                drop(Secret::new(content));
+                drop(Secret::new(bytes));
                 (at, secret)
             }
             Self::Reference(hidden) if context.reads_files() => (at.clone(), hidden.0),

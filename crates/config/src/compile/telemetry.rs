@@ -42,16 +42,13 @@ impl Telemetry {
 }
 
 /// A log file is written, not read: a change of it is no change of the configuration.
-fn target(
-    to: &str,
-    at: &At,
-    context: &Context<'_>,
-    problems: &mut Problems,
-) -> Option<LogTarget> {
+fn target(to: &str, at: &At, context: &Context<'_>, problems: &mut Problems) -> Option<LogTarget> {
     match to {
         "stderr" => Some(LogTarget::Stderr),
         "stdout" => Some(LogTarget::Stdout),
-        path if path.contains('/') => context.unwatched_path(at, path, problems).map(LogTarget::File),
+        path if path.contains('/') => {
+            context.unwatched_path(at, path, problems).map(LogTarget::File)
+        }
         other => {
             let problem = Problem::new(at.clone(), format!("`{other}` is no place for a log"));
             problems.push(problem.one_of(other, &["stdout", "stderr", "a path with a `/`"]));

@@ -22,18 +22,30 @@ pub(crate) fn note_unused(tree: &Node, problems: &mut Problems) {
         let items = tree.get(section).map(Node::items).unwrap_or_default();
         for (index, item) in items.iter().enumerate() {
             let Some(name) = item.get("name").and_then(Node::text) else { continue };
-            if !users.iter().any(|user| uses(user, key, name)) {
+            let meant =
+                |text: &str| text == name || !is_declared(items, text) && is_near(text, name);
+            if !users.iter().any(|user| uses(user, key, &meant)) {
                 let message = format!("the {what} `{name}` is used nowhere");
                 let problem = Problem::new(at.index(index).key("name"), message);
-                problems.push(problem.help(format!("name it in a route's `{key}`, or take it out")));
+                problems
+                    .push(problem.help(format!("name it in a route's `{key}`, or take it out")));
             }
         }
     }
 }
 
-/// Whether `name` stands below the key `wanted`, or below one that may be meant for it.
-fn uses(user: &Node, wanted: &str, name: &str) -> bool {
+/// Whether a text for which `meant` holds stands below the key `wanted`, or below one that may be
+/// meant for it.
+fn uses(user: &Node, wanted: &str, meant: &dyn Fn(&str) -> bool) -> bool {
     let Kind::Mapping(entries) = &user.kind else { return false };
-    let meant = |key: &str| key == wanted || nearest(key, &[wanted]).is_some();
-    entries.iter().any(|entry| meant(&entry.key) && entry.value.mentions(name))
+    let is_wanted = |key: &str| key == wanted || is_near(key, wanted);
+    entries.iter().any(|entry| is_wanted(&entry.key) && entry.value.mentions(meant))
+}
+
+fn is_declared(items: &[Node], name: &str) -> bool {
+    items.iter().any(|item| item.get("name").and_then(Node::text) == Some(name))
+}
+
+fn is_near(written: &str, name: &str) -> bool {
+    nearest(written, &[name]).is_some()
 }

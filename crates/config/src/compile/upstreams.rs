@@ -37,7 +37,8 @@ impl raw::Upstream {
         let endpoints = endpoints.and_then(|list| list.into_iter().collect::<Option<Vec<_>>>());
         let timeouts = timeouts.compile(&at.key("timeouts"), problems);
         if retries > MOST_RETRIES {
-            let problem = Problem::new(at.key("retries"), format!("{retries} retries are too many"));
+            let problem =
+                Problem::new(at.key("retries"), format!("{retries} retries are too many"));
             problems.push(problem.expected(format!("from 0 to {MOST_RETRIES}")));
             return None;
         }
@@ -147,8 +148,7 @@ fn endpoint(text: &str, at: &At, problems: &mut Problems) -> Option<Endpoint> {
         }
     }
     let problem = |message: String| {
-        Problem::new(at.clone(), message)
-            .expected("http:// or https://, a host and perhaps a port")
+        Problem::new(at.clone(), message).expected("http:// or https://, a host and perhaps a port")
     };
     let url = match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => url,
@@ -205,9 +205,20 @@ mod tests {
         check("http://[::1]:8080/", Some((false, "::1", 8080)));
         check("http://app", Some((false, "app", 80)));
         for bad in [
-            "10.0.0.5:8000", "app", "ftp://app", "http://app/x", "http://app?x", "http://app/#x",
-            "http://u:p@app", "http://@app", "http://", "http://app:0", "http://app:99999", "",
-            "h2c://app", "unix:/run/app.sock",
+            "10.0.0.5:8000",
+            "app",
+            "ftp://app",
+            "http://app/x",
+            "http://app?x",
+            "http://app/#x",
+            "http://u:p@app",
+            "http://@app",
+            "http://",
+            "http://app:0",
+            "http://app:99999",
+            "",
+            "h2c://app",
+            "unix:/run/app.sock",
         ] {
             check(bad, None);
         }

@@ -82,7 +82,7 @@ pub enum TokenMode {
 }
 
 /// Attributes added to the app's cookies; never taken off.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cookies {
     /// Adds `Secure`. Default: `false`.

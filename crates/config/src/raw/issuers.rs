@@ -53,7 +53,9 @@ impl Default for Issuer {
             issuer: None,
             audience: None,
             audience_claim: "aud".to_owned(),
-            algorithms: [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256].into_iter().collect(),
+            algorithms: [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256]
+                .into_iter()
+                .collect(),
             keys: Keys::default(),
             keys_refresh: KeysRefresh::default(),
             trust: None,
@@ -92,7 +94,7 @@ pub enum Algorithm {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case", expecting = "`discover`, {url: …} or {file: …}")]
 pub enum Keys {
-    /// The discovery document of the issuer (OpenID Connect Discovery 1.0, RFC 8414).
+    /// The discovery document of the issuer (RFC 8414).
     #[default]
     Discover,
     /// A JWK set in a file.

@@ -66,7 +66,9 @@ mod tests {
 
     #[test]
     fn networks_and_single_addresses() {
-        for (text, expected) in [("10.0.0.0/8", "10.0.0.0/8"), ("::1", "::1/128"), ("0.0.0.0/0", "0.0.0.0/0")] {
+        for (text, expected) in
+            [("10.0.0.0/8", "10.0.0.0/8"), ("::1", "::1/128"), ("0.0.0.0/0", "0.0.0.0/0")]
+        {
             let network = Network::from_text(text).unwrap();
             assert_eq!(network.0.to_string(), expected);
         }

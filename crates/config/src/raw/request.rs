@@ -27,7 +27,7 @@ pub struct Body {
 }
 
 /// How long a request may take.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RouteTimeouts {
     /// From its head to the last byte of the answer. Default: 60s.

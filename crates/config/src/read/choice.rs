@@ -4,8 +4,8 @@
 //! any mapping, any list, or a string that is one `${NAME}`. So a derived enum can say
 //! `public | {any_of: …}` without serde's untagged enums, which lose the place of a mistake.
 
-use serde::de::{DeserializeSeed, EnumAccess, Expected, IntoDeserializer, VariantAccess, Visitor};
 use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeSeed, EnumAccess, Expected, IntoDeserializer, VariantAccess, Visitor};
 
 use crate::later;
 use crate::problem::{Problem, nearest};
@@ -35,8 +35,10 @@ impl<'t, 'c, 'p> Choice<'t, 'c, 'p> {
                 if let Some(variant) = shaped("<mapping>") {
                     return whole_as(variant, whole);
                 }
-                keyed(&whole, entries, variants, expected).map(|(variant, content)| {
-                    Self { variant, content: Some(content), whole }
+                keyed(&whole, entries, variants, expected).map(|(variant, content)| Self {
+                    variant,
+                    content: Some(content),
+                    whole,
                 })
             }
             Kind::Scalar(scalar) => {
@@ -83,7 +85,9 @@ fn not_a_word(
     if !is_text(scalar) {
         let mut problem = Problem::new(whole.at.clone(), format!("found {}", whole.found()));
         let text = scalar.text.as_str();
-        if scalar.shape != Shape::Null && (variants.contains(&"<string>") || variants.contains(&text)) {
+        if scalar.shape != Shape::Null
+            && (variants.contains(&"<string>") || variants.contains(&text))
+        {
             problem = problem.help(format!("put it into quotes: \"{text}\""));
         }
         return ReadError::shown(problem.expected(expected));

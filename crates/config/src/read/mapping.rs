@@ -57,14 +57,19 @@ impl<'de> MapAccess<'de> for Keys<'_, '_, '_> {
             if self.takes(entry) {
                 self.next = Some(entry);
                 let key: StrDeserializer<'_, ReadError> = entry.key.as_str().into_deserializer();
-                return seed.deserialize(key).map(Some).map_err(|e| e.at(&self.of.at.key(&entry.key)));
+                return seed
+                    .deserialize(key)
+                    .map(Some)
+                    .map_err(|e| e.at(&self.of.at.key(&entry.key)));
             }
         }
         Ok(None)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
-        let Some(entry) = self.next.take() else { return Err(ReadError::quiet(self.of.at.clone())) };
+        let Some(entry) = self.next.take() else {
+            return Err(ReadError::quiet(self.of.at.clone()));
+        };
         let at = self.of.at.key(&entry.key);
         let value = Value::new(&entry.value, at.clone(), self.of.context);
         seed.deserialize(value).map_err(|error| error.at(&at))

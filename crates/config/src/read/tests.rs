@@ -57,7 +57,11 @@ fn c45_unknown_keys_are_named_with_their_neighbours() {
 fn c47_yes_and_no_are_no_booleans() {
     let help = "write true or false";
     for word in ["yes", "no", "on", "off", "True", "FALSE", "y", "\"true\""] {
-        let found = if word.starts_with('"') { format!("found the string {word}") } else { format!("found `{word}`") };
+        let found = if word.starts_with('"') {
+            format!("found the string {word}")
+        } else {
+            format!("found `{word}`")
+        };
         let text = format!("listeners: [{{cleartext: {word}}}]");
         check(&text, "listeners[0].cleartext", &found, "`true` or `false`", help);
     }
@@ -83,45 +87,133 @@ fn c47_numbers_are_digits() {
     let zero = "connections: {maximum: 0}";
     check(zero, "connections.maximum", "0 is out of range", "a whole number, at least 1", "");
     let rate = "clients: {limit: {rate: 1e3}}";
-    check(rate, "clients.limit.rate", "found the number `1e3`", "a rate, such as 5/s, 60/min or 1000/h", "");
+    check(
+        rate,
+        "clients.limit.rate",
+        "found the number `1e3`",
+        "a rate, such as 5/s, 60/min or 1000/h",
+        "",
+    );
     let time = "connections: {idle: 12:30}";
-    check(time, "connections.idle", "`12:30` is not a duration", "a duration, such as 250ms, 30s, 10m, 24h or 7d", "one whole number and one unit of ms, s, m, h, d");
+    check(
+        time,
+        "connections.idle",
+        "`12:30` is not a duration",
+        "a duration, such as 250ms, 30s, 10m, 24h or 7d",
+        "one whole number and one unit of ms, s, m, h, d",
+    );
 }
 
 #[test]
 fn values_of_the_wrong_kind() {
-    check("hosts: a.test", "hosts", "found `a.test`", "a list, such as `[one, two]`", "write [a.test]");
-    check("hosts: [8]", "hosts[0]", "found the number `8`", "a host name, or {name: …, tls: …}", "put it into quotes: \"8\"");
-    check("hosts:", "hosts", "found nothing", "a list, such as `[one, two]`", "leave the key out to have its default");
-    check("routes: [x]", "routes[0]", "found `x`", "a mapping with `name`, `hosts`, `path`, `methods`, `encoded_slash`, `access`, `clients`, `limits`, `cors`, `request`, `timeouts`, `response_headers` or `forward`", "");
-    check("listeners: [{tls: {minimum_version: 1.2}}]", "listeners[0].tls.minimum_version", "found the number `1.2`", "`\"1.3\"` or `\"1.2\"`, in quotes", "put it into quotes: \"1.2\"");
-    check("listeners: [{tls: {minimum_version: 1.1}}]", "listeners[0].tls.minimum_version", "found the number `1.1`", "`\"1.3\"` or `\"1.2\"`, in quotes", "");
-    check("issuers: [{keys: {fil: x}}]", "issuers[0].keys.fil", "unknown key `fil`", "`discover`, {url: …} or {file: …}", "did you mean `file`?");
-    check("issuers: [{keys: file}]", "issuers[0].keys", "`file` needs a value", "", "write {file: …}");
-    check("issuers: [{keys: {discover: x}}]", "issuers[0].keys.discover", "`discover` takes no value", "", "write `discover` alone");
-    check("routes: [{access: pubic}]", "routes[0].access", "`pubic` is not known here", "`public`, or {any_of: […]}", "did you mean `public`?");
+    check(
+        "hosts: a.test",
+        "hosts",
+        "found `a.test`",
+        "a list, such as `[one, two]`",
+        "write [a.test]",
+    );
+    check(
+        "hosts: [8]",
+        "hosts[0]",
+        "found the number `8`",
+        "a host name, or {name: …, tls: …}",
+        "put it into quotes: \"8\"",
+    );
+    check(
+        "hosts:",
+        "hosts",
+        "found nothing",
+        "a list, such as `[one, two]`",
+        "leave the key out to have its default",
+    );
+    check(
+        "routes: [x]",
+        "routes[0]",
+        "found `x`",
+        "a mapping with `name`, `hosts`, `path`, `methods`, `encoded_slash`, `access`, `clients`, `limits`, `cors`, `request`, `timeouts`, `response_headers` or `forward`",
+        "",
+    );
+    check(
+        "listeners: [{tls: {minimum_version: 1.2}}]",
+        "listeners[0].tls.minimum_version",
+        "found the number `1.2`",
+        "`\"1.3\"` or `\"1.2\"`, in quotes",
+        "put it into quotes: \"1.2\"",
+    );
+    check(
+        "listeners: [{tls: {minimum_version: 1.1}}]",
+        "listeners[0].tls.minimum_version",
+        "found the number `1.1`",
+        "`\"1.3\"` or `\"1.2\"`, in quotes",
+        "",
+    );
+    check(
+        "issuers: [{keys: {fil: x}}]",
+        "issuers[0].keys.fil",
+        "unknown key `fil`",
+        "`discover`, {url: …} or {file: …}",
+        "did you mean `file`?",
+    );
+    check(
+        "issuers: [{keys: file}]",
+        "issuers[0].keys",
+        "`file` needs a value",
+        "",
+        "write {file: …}",
+    );
+    check(
+        "issuers: [{keys: {discover: x}}]",
+        "issuers[0].keys.discover",
+        "`discover` takes no value",
+        "",
+        "write `discover` alone",
+    );
+    check(
+        "routes: [{access: pubic}]",
+        "routes[0].access",
+        "`pubic` is not known here",
+        "`public`, or {any_of: […]}",
+        "did you mean `public`?",
+    );
 }
 
 #[test]
 fn a_secret_is_a_reference_and_never_shown() {
-    let expected = "a secret by reference: {file: path}, {env: NAME} or a string that is one `${NAME}`";
-    check("admin: {token: hunter2}", "admin.token", "a secret may not stand in the file", expected, "");
-    check("admin: {token: {vault: x}}", "admin.token.vault", "`vault` is not in this version", "", "");
+    let expected =
+        "a secret by reference: {file: path}, {env: NAME} or a string that is one `${NAME}`";
+    check(
+        "admin: {token: hunter2}",
+        "admin.token",
+        "a secret may not stand in the file",
+        expected,
+        "",
+    );
+    check(
+        "admin: {token: {vault: x}}",
+        "admin.token.vault",
+        "`vault` is not in this version",
+        "",
+        "",
+    );
     let (file, problems) = problems_of("admin: {token: '${PW}'}");
     assert!(problems.is_empty(), "{problems:?}");
     assert!(!format!("{file:?}").contains("hunter2"));
     assert!(!serde_json::to_string(&file).unwrap().contains("hunter2"));
-    let (_, problems) = problems_of("admin: {probes: {x: '${PW}'}}\nconnections: {maximum: '${PW}'}");
+    let (_, problems) =
+        problems_of("admin: {probes: {x: '${PW}'}}\nconnections: {maximum: '${PW}'}");
     assert!(!format!("{problems:?}").contains("hunter2"), "{problems:?}");
 }
 
 #[test]
 fn what_is_wrong_is_left_out_and_the_rest_keeps_its_place() {
-    let (file, problems) = problems_of("routes:\n- {name: a}\n- 5\n- {name: c, path: [x]}\n- {name: d}\n");
+    let (file, problems) =
+        problems_of("routes:\n- {name: a}\n- 5\n- {name: c, path: [x]}\n- {name: d}\n");
     assert_eq!(problems.len(), 2, "{problems:#?}");
     let at = At::root().key("routes");
     let routes = file.routes.unwrap();
-    let names: Vec<_> = routes.at(&at).map(|(at, r)| (at.to_string(), r.name.clone().unwrap())).collect();
+    let names: Vec<_> =
+        routes.at(&at).map(|(at, r)| (at.to_string(), r.name.clone().unwrap())).collect();
     let expected = [("routes[0]", "a"), ("routes[2]", "c"), ("routes[3]", "d")];
     let expected = expected.map(|(at, name)| (at.to_owned(), name.to_owned()));
     assert_eq!(names, expected);
@@ -130,9 +222,27 @@ fn what_is_wrong_is_left_out_and_the_rest_keeps_its_place() {
 #[test]
 fn keys_of_later_versions_are_said_so() {
     check("state: {shared: memory}", "state", "`state` is not in this version", "", "");
-    check("upstreams: [{balance: least_requests}]", "upstreams[0].balance", "`least_requests` is not in this version", "", "");
-    check("upstreams: [{balance: {hash: address}}]", "upstreams[0].balance.hash", "`hash` is not in this version", "", "");
-    check("limits: [{key: address_and_account}]", "limits[0].key", "`address_and_account` is not in this version", "", "");
+    check(
+        "upstreams: [{balance: least_requests}]",
+        "upstreams[0].balance",
+        "`least_requests` is not in this version",
+        "",
+        "",
+    );
+    check(
+        "upstreams: [{balance: {hash: address}}]",
+        "upstreams[0].balance.hash",
+        "`hash` is not in this version",
+        "",
+        "",
+    );
+    check(
+        "limits: [{key: address_and_account}]",
+        "limits[0].key",
+        "`address_and_account` is not in this version",
+        "",
+        "",
+    );
 }
 
 #[test]
@@ -141,5 +251,16 @@ fn every_mistake_is_found_at_once() {
     let (_, problems) = problems_of(text);
     let mut paths: Vec<String> = problems.iter().map(|problem| problem.at.to_string()).collect();
     paths.sort();
-    assert_eq!(paths, ["connections.drain.grace", "connections.idle", "connections.write", "routes[0].acces", "routes[0].methods", "routes[1].limits[0]", "version"]);
+    assert_eq!(
+        paths,
+        [
+            "connections.drain.grace",
+            "connections.idle",
+            "connections.write",
+            "routes[0].acces",
+            "routes[0].methods",
+            "routes[1].limits[0]",
+            "version"
+        ]
+    );
 }

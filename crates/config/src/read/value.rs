@@ -131,7 +131,9 @@ impl<'de> Deserializer<'de> for Value<'_, '_, '_> {
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match &self.node.kind {
             Kind::Scalar(Scalar {
-                text, shape: Shape::Quoted | Shape::Reference | Shape::Word, ..
+                text,
+                shape: Shape::Quoted | Shape::Reference | Shape::Word,
+                ..
             }) => visitor.visit_str(text).map_err(|error: ReadError| error.at(&self.at)),
             Kind::Mapping(_) | Kind::Scalar(_) | Kind::Sequence(_) => Err(self.mistake(&visitor)),
         }

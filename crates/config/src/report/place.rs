@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::at::At;
+use crate::at::{At, Step};
 use crate::problem::{Place, Problem};
 use crate::report::Entry;
 use crate::yaml::parse::line_of;
-use crate::yaml::tree::{Kind, Node, Span};
+use crate::yaml::tree::{Kind, Node, Shape, Span};
 
 /// The text of a file and its name.
 #[derive(Clone, Debug)]
@@ -37,15 +37,24 @@ impl Source {
         }
     }
 
-    /// The bytes of the value at `at`, or of its key; of what is nearest where it is not there.
+    /// The bytes of the value at `at`, or of its key; of what is nearest where it is not there. A
+    /// mapping or a list is best shown by its key or, as an item of a list, by its own first key.
     pub(crate) fn span_at(&self, tree: &Node, at: &At, key: bool) -> Span {
+        let Some(last) = at.last() else { return Span::default() };
         let found = tree.find(at);
-        let scalar = matches!(found.node.kind, Kind::Scalar(_));
-        let shown = found.node.span.start < found.node.span.end;
-        match found.key {
-            // A mapping or a list is best shown by its key, a scalar by itself.
-            Some(span) if key || !found.exact || !shown || !scalar && !in_list(at) => span,
-            _ => self.trimmed(found.node.span),
+        let of_item = found.exact && matches!(last, Step::Index(_));
+        match (&found.node.kind, found.key) {
+            (Kind::Mapping(entries), _) if of_item => {
+                entries.first().map_or(found.node.span, |entry| entry.key_span)
+            }
+            (Kind::Scalar(scalar), _)
+                if of_item || found.exact && !key && scalar.shape != Shape::Null =>
+            {
+                self.trimmed(found.node.span)
+            }
+            (Kind::Sequence(_), _) if of_item => found.node.span,
+            (_, Some(span)) => span,
+            (_, None) => found.node.span,
         }
     }
 
@@ -94,5 +103,5 @@ impl Source {
 }
 
 fn in_list(at: &At) -> bool {
-    matches!(at.last(), Some(crate::at::Step::Index(_)))
+    matches!(at.last(), Some(Step::Index(_)))
 }

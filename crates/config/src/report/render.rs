@@ -68,7 +68,6 @@ fn show(
         group = group.element(level.message(note));
     }
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-    let mut text = renderer.render(&[group]).to_string();
-    text.push_str("\n\n");
-    text
+    let text = renderer.render(&[group]);
+    format!("{text}\n\n")
 }

@@ -97,7 +97,9 @@ mod tests {
 
     #[test]
     fn c47_other_spellings_are_refused() {
-        for text in ["", "60", "0/s", "60/m", "60 / min", "1e3/s", "060/s", "5000000000/s", "/s", "1/d"] {
+        for text in
+            ["", "60", "0/s", "60/m", "60 / min", "1e3/s", "060/s", "5000000000/s", "/s", "1/d"]
+        {
             assert!(Rate::from_text(text).is_err(), "{text}");
         }
     }

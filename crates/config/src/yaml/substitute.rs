@@ -71,7 +71,9 @@ fn fill(
         }
     }
     filled.push_str(rest);
-    let whole = references == 1 && written.starts_with("${") && written.find('}') == Some(written.len() - 1);
+    let whole = references == 1
+        && written.starts_with("${")
+        && written.find('}') == Some(written.len() - 1);
     scalar.shape = if whole { Shape::Reference } else { scalar.shape };
     scalar.written = (references > 0).then_some(written);
     scalar.text = filled;
@@ -79,7 +81,8 @@ fn fill(
 }
 
 fn unfinished(at: &At) -> Problem {
-    Problem::new(at.clone(), "a `${` without its `}`").help("write `$${` for the characters themselves")
+    Problem::new(at.clone(), "a `${` without its `}`")
+        .help("write `$${` for the characters themselves")
 }
 
 /// The value of `NAME` or `NAME:-default`.
@@ -91,9 +94,12 @@ fn value(inner: &str, at: &At, environment: &Environment) -> Result<String, Prob
     let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
     let sound = name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit());
     if !sound {
-        return Err(Problem::new(at.clone(), format!("`${{{inner}}}` names no environment variable"))
-            .expected("`${NAME}` or `${NAME:-default}`, with a name of letters, digits and _")
-            .help("write `$${` for the characters themselves"));
+        return Err(Problem::new(
+            at.clone(),
+            format!("`${{{inner}}}` names no environment variable"),
+        )
+        .expected("`${NAME}` or `${NAME:-default}`, with a name of letters, digits and _")
+        .help("write `$${` for the characters themselves"));
     }
     match (environment.get(name), default) {
         (Some(value), None) => Ok(value),

@@ -110,12 +110,12 @@ impl Node {
         found
     }
 
-    /// Whether `wanted` stands anywhere below, as the whole of a scalar.
-    pub(crate) fn mentions(&self, wanted: &str) -> bool {
+    /// Whether a scalar below has a text for which `meant` holds.
+    pub(crate) fn mentions(&self, meant: &dyn Fn(&str) -> bool) -> bool {
         match &self.kind {
-            Kind::Mapping(entries) => entries.iter().any(|entry| entry.value.mentions(wanted)),
-            Kind::Scalar(scalar) => scalar.text == wanted,
-            Kind::Sequence(items) => items.iter().any(|item| item.mentions(wanted)),
+            Kind::Mapping(entries) => entries.iter().any(|entry| entry.value.mentions(meant)),
+            Kind::Scalar(scalar) => meant(&scalar.text),
+            Kind::Sequence(items) => items.iter().any(|item| item.mentions(meant)),
         }
     }
 }

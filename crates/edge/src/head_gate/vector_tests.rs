@@ -48,3 +48,91 @@ fn verdict(vector: &Vector) -> Result<Option<Accepted>, Rejected> {
     }
     verdict
 }
+
+fn is_accepted(vector: &Vector) -> bool {
+    matches!(verdict(vector), Ok(Some(_)))
+}
+
+/// Ids of those for which `wrong` holds, but for the known ones.
+fn wrong(file: &str, known: &[&str], wrong: impl Fn(&Vector) -> bool) -> Vec<String> {
+    vectors(file)
+        .into_iter()
+        .filter(|vector| !known.contains(&vector.id.as_str()) && wrong(vector))
+        .map(|vector| {
+            format!("{} {:?} {}", vector.id, String::from_utf8_lossy(&vector.raw), vector.why)
+        })
+        .collect()
+}
+
+#[track_caller]
+fn none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn desync_guardian_severe_requests_never_pass() {
+    none(&wrong("desync-guardian.jsonl", &[], |v| v.expect == "reject" && is_accepted(v)));
+}
+
+/// Stricter than that collection: transfer codings beside `chunked`, fragments, no target.
+const COMPLIANT_AND_REFUSED: [&str; 9] = [
+    "desync-guardian/more-compliant-tests#5:Correct TE OK",
+    "desync-guardian/more-compliant-tests#7:Transfer-Encoding: identity and chunked OK",
+    "desync-guardian/more-compliant-tests#8:Multiple transfer encoding headers in a single request OK",
+    "desync-guardian/more-compliant-tests#9:TE with custom parameters OK",
+    "desync-guardian/rfc-compliant#8:Different Transfer-Encoding headers",
+    "desync-guardian/rfc-compliant#9:Different Transfer-Encoding headers combined",
+    "desync-guardian/rfc-compliant#10:Transfer-Encoding with a param: chunked;custom_param",
+    "desync-guardian/rfc-compliant#11:Compliant URL",
+    "desync-guardian/rfc-compliant#13:Empty URI",
+];
+
+#[test]
+fn desync_guardian_compliant_requests_pass() {
+    let known = COMPLIANT_AND_REFUSED.as_slice();
+    none(&wrong("desync-guardian.jsonl", known, |v| v.expect == "accept" && !is_accepted(v)));
+}
+
+/// Errors of llhttp that are not in the first head: in its body, in the request after it, a method
+/// that llhttp has no number for, or no error but a hand-over.
+const NOT_IN_THE_HEAD: [&str; 17] = [
+    "llhttp/connection#2",
+    "llhttp/connection#4",
+    "llhttp/connection#9",
+    "llhttp/connection#13",
+    "llhttp/connection#14",
+    "llhttp/connection#15",
+    "llhttp/connection#16",
+    "llhttp/invalid#3",
+    "llhttp/invalid#13",
+    "llhttp/transfer-encoding#7",
+    "llhttp/transfer-encoding#8",
+    "llhttp/transfer-encoding#10",
+    "llhttp/transfer-encoding#22",
+    "llhttp/transfer-encoding#23",
+    "llhttp/transfer-encoding#25",
+    "llhttp/transfer-encoding#27",
+    "llhttp/transfer-encoding#29",
+];
+
+#[test]
+fn llhttp_errors_in_heads_never_pass() {
+    let known = NOT_IN_THE_HEAD.as_slice();
+    none(&wrong("llhttp.jsonl", known, |v| v.expect == "llhttp-error" && is_accepted(v)));
+}
+
+/// These say nothing of right and wrong, only that two parsers must not read them differently: what
+/// passes has one framing field at most, and means the same to the proxy's parser.
+#[test]
+fn techniques_of_smuggling_pass_only_without_ambiguity() {
+    for file in ["smuggler.jsonl", "portswigger.jsonl", "rfc9112.jsonl", "llhttp.jsonl"] {
+        none(&wrong(file, &[], |vector| match verdict(vector) {
+            Ok(Some(accepted)) => {
+                let head = String::from_utf8_lossy(&vector.raw[..accepted.length]);
+                let head = head.to_ascii_lowercase();
+                head.contains("transfer-encoding") && head.contains("content-length")
+            }
+            Ok(None) | Err(_) => false,
+        }));
+    }
+}

@@ -28,7 +28,9 @@ fn check_scalar(written: &str, text: &str, shape: Shape) {
 
 #[test]
 fn c47_scalars_are_kept_as_written() {
-    for word in ["yes", "no", "on", "off", "08443", "0644", "1_000", "12:30", ".inf", "0X1F", "=", "a b"] {
+    for word in
+        ["yes", "no", "on", "off", "08443", "0644", "1_000", "12:30", ".inf", "0X1F", "=", "a b"]
+    {
         check_scalar(word, word, Shape::Word);
     }
     for number in ["1e3", "0x1F", "0o17", "-5", "1.0", ".5", "443", "0"] {
@@ -66,7 +68,10 @@ fn c47_aliases_that_multiply_are_refused_fast() {
     }
     let (tree, problems) = read(&bomb);
     assert!(tree.is_none());
-    assert_eq!(problems[0].message, "the file, with its aliases followed, is too large or too deep");
+    assert_eq!(
+        problems[0].message,
+        "the file, with its aliases followed, is too large or too deep"
+    );
     let (tree, problems) = read("a: &a {b: 1}\nc: *a\n");
     assert!(problems.is_empty(), "one alias is fine");
     assert_eq!(tree.unwrap().get("c").and_then(|c| c.get("b")).and_then(Node::text), Some("1"));
@@ -82,7 +87,8 @@ fn c47_deep_nesting_is_refused() {
 #[test]
 fn c47_one_document_without_tabs() {
     check("a: 1\n---\nb: 2\n", 2, "a second document begins here");
-    let tab = "this is not readable as YAML: tabs disallowed within this context (block indentation)";
+    let tab =
+        "this is not readable as YAML: tabs disallowed within this context (block indentation)";
     check("a:\n\tb: 1\n", 2, tab);
     let (_, problems) = read("a:\n\tb: 1\n");
     assert_eq!(problems[0].help.as_deref(), Some("indent with blanks: YAML does not take tabs"));

@@ -1,0 +1,114 @@
+//! The whole file, section by section, into one snapshot.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use portcullis_policy::{FloodGuard, Pipeline};
+
+use crate::at::At;
+use crate::compile::clients::ClientTerms;
+use crate::compile::edge::{Edge, EdgeTerms};
+use crate::compile::issuers::IssuerTerms;
+use crate::compile::limits::limiter;
+use crate::compile::sections::Sections;
+use crate::compile::served::{Served, ServedTerms};
+use crate::compile::unused::note_unused;
+use crate::compile::{Context, listeners};
+use crate::problem::{Problem, Problems};
+use crate::raw::File;
+use crate::snapshot::Snapshot;
+
+/// The version of the language that this program reads.
+const VERSION: u32 = 1;
+
+/// What is kept of the file for the operators.
+pub(crate) struct Shown {
+    /// SHA-256 of the file, in hex.
+    pub(crate) hash: String,
+    /// What is running, without secrets.
+    pub(crate) redacted: serde_json::Value,
+}
+
+impl File {
+    /// Compiles everything. `None` where a mistake was noted.
+    pub(crate) fn compile(
+        self,
+        context: &Context<'_>,
+        shown: Shown,
+        problems: &mut Problems,
+    ) -> Option<Snapshot> {
+        let Self {
+            version,
+            listeners,
+            connections,
+            hosts,
+            certificates,
+            clients,
+            defaults,
+            issuers,
+            limits,
+            upstreams,
+            cors,
+            identity,
+            routes,
+            admin,
+            telemetry,
+        } = self;
+        let root = At::root();
+        check_version(version, problems);
+        note_unused(context.tree, problems);
+        let listeners = listeners::compile(listeners, problems);
+        let edge = Edge { connections, hosts, certificates, clients };
+        let edge = edge.compile(listeners.as_deref(), context, problems);
+        let sections = Sections::compile(issuers, limits, cors, upstreams, context, problems);
+        let served = Served { defaults, identity, routes };
+        let served = served.compile(&edge.hosts, &sections, context, problems);
+        let plans = listeners.as_deref().unwrap_or_default();
+        let admin = admin.compile(&root.key("admin"), plans, context, problems);
+        let telemetry = telemetry.compile(&root.key("telemetry"), context, problems);
+        let EdgeTerms { hosts, tls, clients, connections } = edge;
+        let ClientTerms { clients, flood } = clients?;
+        let ServedTerms { table, default_cors, default_headers, identity, identity_fields } =
+            served?;
+        let flood = flood.map(|quota| FloodGuard {
+            limiter: limiter(quota, context),
+            origin: context.origin(&root.key("clients").key("limit")),
+        });
+        let limiters = sections.limiters(flood.as_ref());
+        let hosts = hosts.allow_list();
+        let routes = table;
+        let pipeline = Pipeline { clients, flood, hosts, default_cors, default_headers, routes };
+        let Sections { issuers, upstreams, .. } = sections;
+        let issuers: HashMap<Arc<str>, IssuerTerms> = issuers.into_compiled();
+        let keys =
+            |(name, terms): (&Arc<str>, &IssuerTerms)| (Arc::clone(name), terms.keys.clone());
+        let Shown { hash, redacted } = shown;
+        Some(Snapshot {
+            pipeline,
+            listeners: listeners?,
+            tls: tls?,
+            connections: connections?,
+            keys: issuers.iter().map(keys).collect(),
+            issuers: issuers.into_iter().map(|(name, terms)| (name, terms.issuer)).collect(),
+            limiters,
+            upstreams: upstreams.into_compiled(),
+            identity,
+            admin: admin?,
+            telemetry: telemetry?,
+            identity_fields,
+            files: context.files(),
+            hash,
+            redacted,
+        })
+    }
+}
+
+fn check_version(version: Option<u32>, problems: &mut Problems) {
+    let at = At::root();
+    if let Some(version) = problems.required(&at, "version", version)
+        && version != VERSION
+    {
+        let message = format!("version {version} of the language is not known");
+        problems.push(Problem::new(at.key("version"), message).expected(format!("`{VERSION}`")));
+    }
+}

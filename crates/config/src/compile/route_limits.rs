@@ -1,0 +1,73 @@
+//! `limits` of a route.
+
+use portcullis_policy::{AddressLimit, PrincipalKey, PrincipalLimit};
+
+use crate::at::At;
+use crate::compile::limits::{Key, Limit};
+use crate::compile::names::Named;
+use crate::problem::{Problem, Problems};
+use crate::read::Items;
+
+/// The limits of a route, by when they count.
+#[derive(Default)]
+pub(super) struct RouteLimits {
+    pub(super) by_address: Vec<AddressLimit>,
+    pub(super) by_principal: Vec<PrincipalLimit>,
+}
+
+/// Whose list it is.
+pub(super) struct Listed<'a> {
+    /// The route.
+    pub(super) route: &'a At,
+    /// The list: the route's own or that of `defaults`.
+    pub(super) at: At,
+    /// Whether the route is public, so that nobody is identified.
+    pub(super) public: bool,
+}
+
+/// Compiles the list of a route.
+pub(super) fn compile(
+    raw: Items<String>,
+    listed: &Listed<'_>,
+    limits: &Named<Limit>,
+    problems: &mut Problems,
+) -> Option<RouteLimits> {
+    let mut all = RouteLimits::default();
+    let mut seen: Vec<String> = Vec::new();
+    let mut sound = !problems.touch(&listed.at);
+    for (at, name) in raw.into_at(&listed.at) {
+        if seen.contains(&name) {
+            problems.push(Problem::new(at, format!("`{name}` would count twice")));
+            sound = false;
+            continue;
+        }
+        let Some(Limit { limiter, key, origin }) = limits.find(&name, &at, problems).cloned()
+        else {
+            sound = false;
+            continue;
+        };
+        match key {
+            Key::Address => all.by_address.push(AddressLimit { limiter, origin }),
+            Key::Principal(key) if listed.public => {
+                problems.push(on_public(&name, &key, at, listed));
+                sound = false;
+            }
+            Key::Principal(key) => all.by_principal.push(PrincipalLimit { limiter, key, origin }),
+        }
+        seen.push(name);
+    }
+    sound.then_some(all)
+}
+
+fn on_public(name: &str, key: &PrincipalKey, at: At, listed: &Listed<'_>) -> Problem {
+    let by = match key {
+        PrincipalKey::Claim(_) => "a claim",
+        PrincipalKey::Principal => "the principal",
+    };
+    let message = format!("`{name}` counts by {by}, but nobody is identified on a public route");
+    if at.is_within(listed.route) {
+        return Problem::new(at, message).help("use a limit by address");
+    }
+    let help = "the list is that of `defaults`: give this route `limits` of its own";
+    Problem::new(listed.route.key("access"), message).help(help)
+}

@@ -1,0 +1,292 @@
+//! `routes`.
+
+use std::sync::Arc;
+
+use http::{HeaderName, Method};
+use portcullis_policy::table::PathPattern;
+use portcullis_policy::{
+    Access, ClientRules, CorsPolicy, HeaderPolicy, Route, RouteCors, RouteTable, RouteTableBuilder,
+    TableError,
+};
+
+use crate::at::At;
+use crate::compile::check::{self, non_empty, own_or_default};
+use crate::compile::forward::Around;
+use crate::compile::hosts::Hosts;
+use crate::compile::methods::method;
+use crate::compile::names::Named;
+use crate::compile::route_limits::{self, Listed, RouteLimits};
+use crate::compile::sections::Sections;
+use crate::compile::{Context, request};
+use crate::problem::{Problem, Problems};
+use crate::raw::defaults::Defaults;
+use crate::raw::routes as raw;
+use crate::read::Items;
+
+/// Everything a route may name or inherit.
+pub(super) struct Known<'a> {
+    pub(super) hosts: &'a Hosts,
+    pub(super) sections: &'a Sections,
+    pub(super) defaults: &'a Defaults,
+    pub(super) default_headers: &'a HeaderPolicy,
+    pub(super) identity_header: &'a HeaderName,
+}
+
+/// Compiles all routes into a table, and tells them one by one as well.
+pub(super) fn compile(
+    raw: Option<Items<raw::Route>>,
+    known: &Known<'_>,
+    context: &Context<'_>,
+    problems: &mut Problems,
+) -> Option<(RouteTable, Vec<Arc<Route>>)> {
+    let root = At::root();
+    let at = root.key("routes");
+    let raw = problems.required(&root, "routes", raw)?;
+    let raw = non_empty(raw, &at, problems)?;
+    let mut builder = RouteTableBuilder::new(known.hosts.len());
+    let mut routes = Vec::new();
+    let mut names: Vec<Arc<str>> = Vec::new();
+    for (at, route) in raw.into_at(&at) {
+        let Some(compiled) = route.compile(&at, known, context, problems) else { continue };
+        let Compiled { route, pattern, hosts } = compiled;
+        if names.contains(&route.name) {
+            let message = format!("there are two routes with the name `{}`", route.name);
+            let problem = Problem::new(at.key("name"), message);
+            problems.push(problem.help("give each its own name"));
+        }
+        names.push(Arc::clone(&route.name));
+        for host in hosts {
+            if let Err(error) = builder.add(host, &pattern, &route) {
+                problems.push(conflict(&error, &at));
+                break;
+            }
+        }
+        routes.push(route);
+    }
+    Some((builder.finish(), routes))
+}
+
+fn conflict(error: &TableError, at: &At) -> Problem {
+    Problem::new(at.key("path"), error.to_string())
+        .help("take the method, the host or the path out of one of the two")
+}
+
+struct Compiled {
+    route: Arc<Route>,
+    pattern: PathPattern,
+    hosts: Vec<usize>,
+}
+
+/// A route's own place and that of `defaults`.
+struct Places<'a> {
+    own: &'a At,
+    default: At,
+}
+
+impl Places<'_> {
+    /// What counts of a key, with its place.
+    fn pick<T>(&self, key: &str, own: Option<T>, default: Option<T>) -> Option<(At, T)> {
+        own_or_default(own, self.own.key(key), default, self.default.key(key))
+    }
+}
+
+impl raw::Route {
+    fn compile(
+        self,
+        at: &At,
+        known: &Known<'_>,
+        context: &Context<'_>,
+        problems: &mut Problems,
+    ) -> Option<Compiled> {
+        let Self {
+            name,
+            hosts,
+            path,
+            methods,
+            encoded_slash,
+            access,
+            clients,
+            limits,
+            cors,
+            request,
+            timeouts,
+            response_headers,
+            forward,
+        } = self;
+        let defaults = known.defaults.clone();
+        let places = Places { own: at, default: At::root().key("defaults") };
+        let name = check::name(name, at, problems);
+        let hosts = places.pick("hosts", hosts, defaults.hosts);
+        let hosts = compile_hosts(hosts, known.hosts, problems);
+        let path = problems.required(at, "path", path);
+        let pattern = path.as_deref().and_then(|path| pattern(path, &at.key("path"), problems));
+        let methods = compile_methods(places.pick("methods", methods, defaults.methods), problems);
+        let clients = places.pick("clients", clients, defaults.clients);
+        let limits = places.pick("limits", limits, defaults.limits);
+        let cors = places.pick("cors", cors, defaults.cors);
+        let demand = Demand { access, clients, limits, cors };
+        let public = matches!(demand.access, Some(crate::raw::access::Access::Public));
+        let demand = demand.compile(at, known, context, problems);
+        let default_at = &places.default;
+        let body = request::body(request, at, defaults.request, default_at, context, problems);
+        let timeouts = request::timeouts(timeouts, at, defaults.timeouts, default_at, problems);
+        let headers_at = at.key("response_headers");
+        let headers = response_headers.compile(&headers_at, known.default_headers, problems);
+        let around = Around {
+            pattern: pattern.as_ref(),
+            path: path.as_deref().unwrap_or_default(),
+            public,
+            identity_header: known.identity_header,
+            upstreams: &known.sections.upstreams,
+        };
+        let forward = problems.required(at, "forward", forward);
+        let forward_at = at.key("forward");
+        let forward =
+            forward.and_then(|raw| raw.compile(&forward_at, defaults.forward, &around, problems));
+        let DemandTerms { access, clients, limits, cors } = demand?;
+        let route = Route {
+            name: name?,
+            origin: context.origin(at),
+            methods: methods?,
+            encoded_slash: encoded_slash.or(defaults.encoded_slash).unwrap_or(false),
+            access,
+            clients,
+            address_limits: limits.by_address,
+            principal_limits: limits.by_principal,
+            cors,
+            body: body?,
+            timeouts: timeouts?,
+            response_headers: Arc::new(headers?),
+            forward: forward?,
+        };
+        Some(Compiled { route: Arc::new(route), pattern: pattern?, hosts: hosts? })
+    }
+}
+
+/// What a route demands of who calls.
+struct Demand {
+    access: Option<crate::raw::access::Access>,
+    clients: Option<(At, crate::raw::clients::ClientRules)>,
+    limits: Option<(At, Items<String>)>,
+    cors: Option<(At, String)>,
+}
+
+struct DemandTerms {
+    access: Access,
+    clients: Option<ClientRules>,
+    limits: RouteLimits,
+    cors: RouteCors,
+}
+
+impl Demand {
+    fn compile(
+        self,
+        at: &At,
+        known: &Known<'_>,
+        context: &Context<'_>,
+        problems: &mut Problems,
+    ) -> Option<DemandTerms> {
+        let Self { access, clients, limits, cors } = self;
+        let sections = known.sections;
+        let access = problems.required(at, "access", access);
+        let public = matches!(access, Some(crate::raw::access::Access::Public));
+        let access_at = at.key("access");
+        let access =
+            access.and_then(|raw| raw.compile(&access_at, &sections.issuers, context, problems));
+        let clients = match clients {
+            Some((at, rules)) => rules.compile(&at, context, problems).map(Some),
+            None => Some(None),
+        };
+        let limits = match limits {
+            Some((list_at, list)) => {
+                let listed = Listed { route: at, at: list_at, public };
+                route_limits::compile(list, &listed, &sections.limits, problems)
+            }
+            None => Some(RouteLimits::default()),
+        };
+        let cors = compile_cors(cors, &sections.cors, problems);
+        Some(DemandTerms { access: access?, clients: clients?, limits: limits?, cors: cors? })
+    }
+}
+
+/// Positions in the allow-list.
+fn compile_hosts(
+    said: Option<(At, Items<String>)>,
+    hosts: &Hosts,
+    problems: &mut Problems,
+) -> Option<Vec<usize>> {
+    let Some((at, said)) = said else { return Some((0..hosts.len()).collect()) };
+    let mut all = Vec::new();
+    let mut sound = !problems.touch(&at);
+    for (at, name) in non_empty(said, &at, problems)?.into_at(&at) {
+        match hosts.find(&name, &at, problems) {
+            Some(found) if found.iter().any(|index| all.contains(index)) => {
+                problems.push(Problem::new(at, format!("the host `{name}` stands here twice")));
+                sound = false;
+            }
+            Some(found) => all.extend(found),
+            None => sound = false,
+        }
+    }
+    sound.then_some(all)
+}
+
+fn pattern(text: &str, at: &At, problems: &mut Problems) -> Option<PathPattern> {
+    match PathPattern::parse(text) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            let problem = Problem::new(at.clone(), error.to_string());
+            problems.push(match text.strip_prefix('/') {
+                None => problem.help(format!("did you mean `/{text}`?")),
+                Some(_) if text.ends_with("/*") => {
+                    let base = text.trim_end_matches('*');
+                    problem.help(format!("did you mean `{base}{{*rest}}`?"))
+                }
+                Some(_) => problem.expected("`/x`, `/x/{name}` or `/x/{*rest}`"),
+            });
+            None
+        }
+    }
+}
+
+fn compile_methods(
+    said: Option<(At, Items<String>)>,
+    problems: &mut Problems,
+) -> Option<Vec<Method>> {
+    let mut methods = Vec::new();
+    let Some((at, said)) = said else {
+        methods.extend([Method::GET, Method::HEAD, Method::POST, Method::PUT]);
+        methods.extend([Method::PATCH, Method::DELETE]);
+        return Some(methods);
+    };
+    let mut sound = !problems.touch(&at);
+    for (at, text) in non_empty(said, &at, problems)?.into_at(&at) {
+        match method(&text, &at, problems) {
+            Some(method) if methods.contains(&method) && method != Method::HEAD => {
+                problems.push(Problem::new(at, format!("`{method}` stands here twice")));
+                sound = false;
+            }
+            Some(Method::GET) => methods.extend([Method::GET, Method::HEAD]),
+            Some(method) => methods.push(method),
+            None => sound = false,
+        }
+    }
+    methods.dedup();
+    sound.then_some(methods)
+}
+
+/// Who answers other origins: `app`, or a policy by name.
+pub(super) fn compile_cors(
+    said: Option<(At, String)>,
+    policies: &Named<Arc<CorsPolicy>>,
+    problems: &mut Problems,
+) -> Option<RouteCors> {
+    match said {
+        None => Some(RouteCors::Off),
+        Some((_, name)) if name == "app" => Some(RouteCors::App),
+        Some((at, name)) => {
+            let policy = policies.find(&name, &at, problems)?;
+            Some(RouteCors::Policy(Arc::clone(policy)))
+        }
+    }
+}

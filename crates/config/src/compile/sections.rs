@@ -1,0 +1,69 @@
+//! The sections whose entries routes use by name.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use portcullis_limit::Limiter;
+use portcullis_policy::{CorsPolicy, FloodGuard, UpstreamSettings};
+
+use crate::at::At;
+use crate::compile::Context;
+use crate::compile::check::non_empty;
+use crate::compile::issuers::IssuerTerms;
+use crate::compile::limits::Limit;
+use crate::compile::names::Named;
+use crate::problem::Problems;
+use crate::raw::{cors, issuers, limits, upstreams};
+use crate::read::Items;
+use crate::snapshot::FLOOD_GUARD;
+
+/// What is declared, by section.
+pub(super) struct Sections {
+    pub(super) issuers: Named<IssuerTerms>,
+    pub(super) limits: Named<Limit>,
+    pub(super) cors: Named<Arc<CorsPolicy>>,
+    pub(super) upstreams: Named<Arc<UpstreamSettings>>,
+}
+
+impl Sections {
+    /// Compiles the sections; entries with mistakes are declared all the same.
+    pub(super) fn compile(
+        issuers: Items<issuers::Issuer>,
+        limits: Items<limits::Limit>,
+        cors: Items<cors::Cors>,
+        upstreams: Option<Items<upstreams::Upstream>>,
+        context: &Context<'_>,
+        problems: &mut Problems,
+    ) -> Self {
+        let (root, tree) = (At::root(), context.tree);
+        let mut all = Self {
+            issuers: Named::new("issuer", "issuers", tree, problems),
+            limits: Named::new("limit", "limits", tree, problems),
+            cors: Named::new("cors policy", "cors", tree, problems),
+            upstreams: Named::new("upstream", "upstreams", tree, problems),
+        };
+        for (at, raw) in issuers.into_at(&root.key("issuers")) {
+            all.issuers.extend(raw.compile(&at, context, problems));
+        }
+        for (at, raw) in limits.into_at(&root.key("limits")) {
+            all.limits.extend(raw.compile(&at, context, problems));
+        }
+        for (at, raw) in cors.into_at(&root.key("cors")) {
+            all.cors.extend(raw.compile(&at, context, problems));
+        }
+        let at = root.key("upstreams");
+        let upstreams = problems.required(&root, "upstreams", upstreams);
+        let upstreams = upstreams.and_then(|list| non_empty(list, &at, problems));
+        for (at, raw) in upstreams.unwrap_or_default().into_at(&at) {
+            all.upstreams.extend(raw.compile(&at, context, problems));
+        }
+        all
+    }
+
+    /// Every counter, the flood guard's among them.
+    pub(super) fn limiters(&self, flood: Option<&FloodGuard>) -> HashMap<Arc<str>, Limiter> {
+        let limits = self.limits.compiled().iter();
+        let named = limits.map(|(name, limit)| (Arc::clone(name), limit.limiter.clone()));
+        named.chain(flood.map(|guard| (FLOOD_GUARD.into(), guard.limiter.clone()))).collect()
+    }
+}

@@ -1,0 +1,103 @@
+//! The sections that say what is served: defaults, routes, identity.
+
+use std::sync::Arc;
+
+use http::HeaderName;
+use portcullis_policy::{CorsPolicy, HeaderPolicy, Route, RouteCors, RouteTable, TokenMode};
+
+use crate::at::At;
+use crate::compile::hosts::Hosts;
+use crate::compile::names::Named;
+use crate::compile::routes::{self, Known};
+use crate::compile::sections::Sections;
+use crate::compile::{Context, identity};
+use crate::problem::Problems;
+use crate::raw::defaults::Defaults;
+use crate::raw::identity::Identity;
+use crate::raw::routes as raw;
+use crate::read::Items;
+use crate::snapshot::IdentityTerms;
+
+/// The sections as they were read.
+pub(super) struct Served {
+    pub(super) defaults: Defaults,
+    pub(super) identity: Identity,
+    pub(super) routes: Option<Items<raw::Route>>,
+}
+
+/// The sections, compiled.
+pub(super) struct ServedTerms {
+    pub(super) table: RouteTable,
+    pub(super) default_cors: Option<Arc<CorsPolicy>>,
+    pub(super) default_headers: Arc<HeaderPolicy>,
+    pub(super) identity: IdentityTerms,
+    pub(super) identity_fields: Vec<HeaderName>,
+}
+
+impl Served {
+    /// Compiles the sections. `None` where a mistake was noted.
+    pub(super) fn compile(
+        self,
+        hosts: &Hosts,
+        sections: &Sections,
+        context: &Context<'_>,
+        problems: &mut Problems,
+    ) -> Option<ServedTerms> {
+        let Self { defaults, identity, routes } = self;
+        let header = identity::header(&identity, problems);
+        let default_headers = default_headers(&defaults, problems);
+        let safe_headers = HeaderPolicy::default();
+        let known = Known {
+            hosts,
+            sections,
+            defaults: &defaults,
+            default_headers: default_headers.as_ref().unwrap_or(&safe_headers),
+            identity_header: &header,
+        };
+        let routes = routes::compile(routes, &known, context, problems);
+        let default_cors = default_cors(&defaults, &sections.cors, problems);
+        let is_used = routes.as_ref().is_some_and(|(_, routes)| routes.iter().any(wants_token));
+        let identity = identity.compile(header.clone(), is_used, hosts, context, problems);
+        let (table, routes) = routes?;
+        Some(ServedTerms {
+            table,
+            default_cors: default_cors?,
+            default_headers: Arc::new(default_headers?),
+            identity: identity?,
+            identity_fields: identity_fields(&routes, header),
+        })
+    }
+}
+
+fn default_headers(defaults: &Defaults, problems: &mut Problems) -> Option<HeaderPolicy> {
+    let at = At::root().key("defaults").key("response_headers");
+    defaults.response_headers.clone().compile(&at, &HeaderPolicy::default(), problems)
+}
+
+/// The outer `None` is a mistake, the inner one that nobody answers before a route was found.
+#[expect(clippy::option_option, reason = "a mistake and nothing said are two things")]
+fn default_cors(
+    defaults: &Defaults,
+    policies: &Named<Arc<CorsPolicy>>,
+    problems: &mut Problems,
+) -> Option<Option<Arc<CorsPolicy>>> {
+    let at = At::root().key("defaults").key("cors");
+    let said = defaults.cors.clone().map(|name| (at, name));
+    match routes::compile_cors(said, policies, problems)? {
+        RouteCors::App | RouteCors::Off => Some(None),
+        RouteCors::Policy(policy) => Some(Some(policy)),
+    }
+}
+
+fn wants_token(route: &Arc<Route>) -> bool {
+    route.forward.identity.token == TokenMode::Signed
+}
+
+fn identity_fields(routes: &[Arc<Route>], identity_header: HeaderName) -> Vec<HeaderName> {
+    let named = routes.iter().flat_map(|route| &route.forward.identity.headers);
+    let mut fields: Vec<HeaderName> = named.map(|(name, _)| name.clone()).collect();
+    fields.push(identity_header);
+    fields.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    fields.dedup();
+    fields
+}

@@ -1,0 +1,74 @@
+//! The whole language: what this version has passes, what it has not is said so, by name.
+
+#![cfg(test)]
+
+use std::path::Path;
+
+use portcullis_config::{Environment, LoadOptions, check_text};
+use portcullis_core::{Clock, Timestamp};
+use portcullis_policy::Handover;
+
+/// Paths of what later versions bring, in the order of the file.
+const LATER: [&str; 33] = [
+    "listeners[0].tls.client_certificates",
+    "listeners[0].proxy_protocol",
+    "listeners[1].redirect_to",
+    "listeners[1].external_port",
+    "connections.request_body",
+    "certificates.acme",
+    "state",
+    "secrets",
+    "issuers[0].proof",
+    "issuers[1].introspection",
+    "api_keys",
+    "logins",
+    "accounts",
+    "policies",
+    "limits[3].concurrent",
+    "limits[4].key",
+    "limits[4].penalty",
+    "upstreams[0].health",
+    "upstreams[0].eject",
+    "upstreams[0].tls.client_certificate",
+    "routes[0].access.any_of[2].api_key",
+    "routes[0].access.any_of[3].client_certificate",
+    "routes[0].access.policies",
+    "routes[0].request.schema",
+    "routes[1].access.any_of[0].login",
+    "routes[2].access.any_of[0].login",
+    "routes[2].access.policies",
+    "routes[2].upgrade",
+    "routes[3].access.any_of[0].login",
+    "routes[3].request.uploads",
+    "scanners",
+    "telemetry.traces",
+    "report_only",
+];
+
+#[expect(clippy::disallowed_methods, reason = "whether the test may be skipped")]
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true")
+}
+
+#[test]
+fn the_language_passes_but_for_what_comes_later() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/design/language.yaml");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        assert!(!is_ci(), "{} is not there", path.display());
+        eprintln!("skipped: {} is not there", path.display());
+        return;
+    };
+    let clock = Clock::manual(Timestamp::from_unix_seconds(1_800_000_000));
+    let options = LoadOptions {
+        environment: Environment::fixed([]),
+        read_files: false,
+        handover: Handover::empty(clock),
+    };
+    let report = check_text("language.yaml", &text, &options).expect_err("later parts");
+    let entries = report.entries();
+    let other: Vec<_> =
+        entries.iter().filter(|entry| !entry.message.ends_with("is not in this version")).collect();
+    assert!(other.is_empty(), "{other:#?}");
+    let paths: Vec<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
+    assert_eq!(paths, LATER);
+}

@@ -1,0 +1,505 @@
+//! The pipeline as a whole, with a real issuer: each stage lets pass and refuses.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use jwt_simple::prelude::*;
+use portcullis_authn::{
+    Alg, ClaimPaths, Issuer, IssuerSettings, KeyCache, KeySource, ReadFrom, Refresh,
+};
+use portcullis_core::forwarded::TrustedProxies;
+use portcullis_core::{CanonicalPath, HostPattern, TlsMeta};
+use portcullis_limit::{Limiter, Quota};
+use serde_json::json;
+
+use super::*;
+use crate::hosts::HostEntry;
+use crate::limits::{AddressLimit, PrincipalLimit};
+use crate::{
+    BodyRules, ClientRules, CookieRules, Forward, IdentityRules, MediaType, NoTrace, OriginPattern,
+    PathPattern, RouteTableBuilder, RouteTimeouts, TokenMode, UpstreamSettings, UpstreamTimeouts,
+};
+
+/// An issuer with one ES256 key, published in a file.
+struct Idp {
+    key: ES256KeyPair,
+    issuer: Arc<Issuer>,
+    _folder: tempfile::TempDir,
+}
+
+impl Idp {
+    async fn new(
+        name: &str,
+        url: &str,
+        read_from: ReadFrom,
+        clock: &portcullis_core::Clock,
+    ) -> Self {
+        let key = ES256KeyPair::generate().with_key_id("k2");
+        let mut jwk: serde_json::Value = serde_json::from_str(&key.public_key().to_jwk()).unwrap();
+        jwk["kid"] = json!("k2");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("jwks.json");
+        std::fs::write(&file, json!({"keys": [jwk]}).to_string()).unwrap();
+        let settings = IssuerSettings {
+            name: name.into(),
+            issuer: url.into(),
+            audience: vec!["api".to_owned()],
+            audience_claim: "aud".to_owned(),
+            algorithms: vec![Alg::Es256],
+            keys: KeySource::File(file),
+            refresh: Refresh::default(),
+            trust_pem: None,
+            token_types: vec!["JWT".to_owned()],
+            leeway: Duration::from_secs(30),
+            maximum_lifetime: None,
+            required_claims: vec!["sub".to_owned()],
+            read_from: vec![read_from],
+            claims: ClaimPaths { roles: Some(vec!["roles".to_owned()]), ..ClaimPaths::default() },
+        };
+        let keys = KeyCache::new(&settings, clock.clone()).unwrap();
+        keys.load_now().await;
+        let issuer = Arc::new(Issuer::new(settings, keys, clock.clone()));
+        Self { key, issuer, _folder: folder }
+    }
+
+    fn token(&self, subject: &str, scope: &str, roles: &[&str]) -> String {
+        let custom = json!({"scope": scope, "roles": roles, "tenant": "t1"});
+        let claims =
+            Claims::with_custom_claims(custom, jwt_simple::prelude::Duration::from_secs(600))
+                .with_issuer(&*self.issuer.settings().issuer)
+                .with_audience("api")
+                .with_subject(subject);
+        self.key.sign(claims).unwrap()
+    }
+}
+
+fn limiter(name: &str, burst: u32) -> Limiter {
+    let quota = Quota {
+        name: name.into(),
+        count: NonZeroU32::new(burst).unwrap(),
+        period: Duration::from_mins(1),
+        burst: NonZeroU32::new(burst).unwrap(),
+        maximum_keys: 1000,
+    };
+    Limiter::new(quota, portcullis_core::Clock::system())
+}
+
+fn route(name: &str, methods: &[&str], access: Access) -> Route {
+    let upstream = Arc::new(UpstreamSettings {
+        name: "app".into(),
+        endpoints: Vec::new(),
+        timeouts: UpstreamTimeouts::default(),
+        retries: 1,
+        tls: None,
+        host_header: crate::HostHeader::Keep,
+    });
+    let identity =
+        IdentityRules { headers: Vec::new(), token: TokenMode::None, audience: "app".into() };
+    Route {
+        name: name.into(),
+        origin: Origin(10),
+        methods: methods.iter().map(|m| m.parse().unwrap()).collect(),
+        encoded_slash: false,
+        access,
+        clients: None,
+        address_limits: Vec::new(),
+        principal_limits: Vec::new(),
+        cors: RouteCors::Off,
+        body: BodyRules { maximum: 100, types: Vec::new(), origin: Origin(11) },
+        timeouts: RouteTimeouts { total: Duration::from_mins(1) },
+        response_headers: Arc::new(HeaderPolicy::default()),
+        forward: Forward {
+            upstream,
+            strip_prefix: None,
+            identity,
+            cookies: CookieRules::default(),
+        },
+    }
+}
+
+fn public() -> Access {
+    Access::Public { origin: Origin(12) }
+}
+
+fn pipeline(routes: Vec<(&str, Route)>) -> Pipeline {
+    let entry = |pattern: &str, tls12| HostEntry {
+        pattern: HostPattern::parse(pattern).unwrap(),
+        tls12,
+        origin: Origin(1),
+    };
+    let mut table = RouteTableBuilder::new(2);
+    for (path, route) in routes {
+        let pattern = PathPattern::parse(path).unwrap();
+        table.add(0, &pattern, &Arc::new(route)).unwrap();
+    }
+    Pipeline {
+        clients: Clients {
+            trusted_proxies: TrustedProxies::default(),
+            ipv6_prefix: 64,
+            rules: ClientRules {
+                deny: vec!["192.0.2.0/24".parse().unwrap()],
+                ..ClientRules::default()
+            },
+        },
+        flood: None,
+        hosts: HostAllowList::new([entry("api.test", false), entry("old.test", true)]),
+        default_cors: None,
+        default_headers: Arc::new(HeaderPolicy::default()),
+        routes: table.finish(),
+    }
+}
+
+/// A request as the tests write it.
+struct Ask {
+    method: &'static str,
+    host: &'static str,
+    target: &'static str,
+    headers: Vec<(&'static str, String)>,
+    peer: &'static str,
+    tls: &'static str,
+    length: Option<u64>,
+}
+
+fn get(target: &'static str) -> Ask {
+    Ask {
+        method: "GET",
+        host: "api.test",
+        target,
+        headers: Vec::new(),
+        peer: "203.0.113.9",
+        tls: "TLSv1.3",
+        length: None,
+    }
+}
+
+impl Ask {
+    fn method(self, method: &'static str) -> Self {
+        Self { method, ..self }
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn bearer(self, token: &str) -> Self {
+        self.with("authorization", format!("Bearer {token}"))
+    }
+
+    async fn of(&self, pipeline: &Pipeline) -> Decision {
+        let mut headers = http::HeaderMap::new();
+        for (name, value) in &self.headers {
+            headers.append(HeaderName::from_static(name), HeaderValue::try_from(value).unwrap());
+        }
+        let (path, query) =
+            self.target.split_once('?').map_or((self.target, None), |(p, q)| (p, Some(q)));
+        let method = self.method.parse().unwrap();
+        let head = Head {
+            method: &method,
+            authority: portcullis_core::Authority::parse(self.host).unwrap(),
+            path: CanonicalPath::parse(path).unwrap(),
+            query,
+            headers: &headers,
+            https: true,
+            content_length: self.length,
+            has_body: self.length.is_some(),
+        };
+        let tls = TlsMeta {
+            server_name: Some("old.test".to_owned()),
+            version: self.tls,
+            cipher_suite: "",
+            group: None,
+            resumed: false,
+        };
+        let conn = ConnMeta { listener: "https".into(), peer: None, local: None, tls: Some(tls) };
+        let client = pipeline.clients.trusted_proxies.view(self.peer.parse().unwrap(), &headers);
+        pipeline.decide(&head, &conn, &client, &mut NoTrace).await
+    }
+}
+
+/// `200` stands for leave to forward, `204` for an answered preflight.
+fn status(decision: &Decision) -> (u16, &'static str) {
+    match &decision.verdict {
+        Verdict::Deny(refusal) => (refusal.status(), refusal.code()),
+        Verdict::Forward(_) => (200, ""),
+        Verdict::Preflight(_) => (204, ""),
+    }
+}
+
+#[track_caller]
+fn check(decision: &Decision, expected: u16, code: &str) {
+    assert_eq!(status(decision), (expected, code));
+}
+
+#[tokio::test]
+async fn clients_hosts_and_routes_are_asked_in_this_order() {
+    let rules = pipeline(vec![("/open/{*rest}", route("open", &["GET", "HEAD"], public()))]);
+    check(&get("/open/a").of(&rules).await, 200, "");
+    check(&get("/open/").of(&rules).await, 200, "");
+    check(&get("/open").of(&rules).await, 404, "route-not-found");
+    check(&get("/open/a").method("POST").of(&rules).await, 405, "method-not-allowed");
+    check(&get("/open/a").method("OPTIONS").of(&rules).await, 405, "method-not-allowed");
+    let foreign = Ask { host: "evil.test", ..get("/open/a") };
+    check(&foreign.of(&rules).await, 421, "host-not-allowed");
+    let denied = Ask { peer: "192.0.2.7", host: "evil.test", ..get("/open/a") };
+    check(&denied.of(&rules).await, 403, "client-not-allowed");
+}
+
+#[tokio::test]
+async fn a_tls12_connection_serves_only_hosts_that_allow_it() {
+    let rules = pipeline(vec![("/open", route("open", &["GET"], public()))]);
+    let old = |host| Ask { tls: "TLSv1.2", host, ..get("/open") };
+    check(&old("api.test").of(&rules).await, 421, "host-not-allowed");
+    check(&old("old.test").of(&rules).await, 404, "route-not-found");
+    check(&get("/open").of(&rules).await, 200, "");
+}
+
+#[tokio::test]
+async fn the_most_specific_path_wins_and_ambiguous_ones_are_refused() {
+    let mut files = route("files", &["GET"], public());
+    files.encoded_slash = true;
+    let rules = pipeline(vec![
+        ("/a/{*rest}", route("rest", &["GET"], public())),
+        ("/a/{id}", route("one", &["GET"], public())),
+        ("/a/me", route("me", &["GET"], public())),
+        ("/files/{*rest}", files),
+    ]);
+    for (target, name) in
+        [("/a/me", "me"), ("/a/7", "one"), ("/a/7/x", "rest"), ("/a/me/x", "rest"), ("/a/", "rest")]
+    {
+        let decision = get(target).of(&rules).await;
+        assert_eq!(decision.route.map(|r| r.name.to_string()).as_deref(), Some(name), "{target}");
+    }
+    check(&get("/a/x%2Fy").of(&rules).await, 400, "malformed-request");
+    check(&get("/files/x%2Fy").of(&rules).await, 200, "");
+    check(&get("/a/me;x=1").of(&rules).await, 400, "malformed-request");
+    check(&get("/a/7;x=1").of(&rules).await, 200, "");
+}
+
+#[tokio::test]
+async fn bodies_are_judged_by_length_and_type() {
+    let mut upload = route("upload", &["POST"], public());
+    upload.body.types = vec![MediaType::parse("application/json").unwrap()];
+    upload.clients = Some(ClientRules {
+        deny: vec!["203.0.113.66/32".parse().unwrap()],
+        ..ClientRules::default()
+    });
+    let rules = pipeline(vec![("/upload", upload)]);
+    let post = |length| Ask { length, ..get("/upload").method("POST") };
+    let json = |length| post(length).with("content-type", "application/json");
+    check(&json(Some(100)).of(&rules).await, 200, "");
+    check(&json(Some(101)).of(&rules).await, 413, "body-too-large");
+    check(&post(Some(3)).of(&rules).await, 415, "media-type-not-allowed");
+    check(
+        &post(Some(3)).with("content-type", "text/plain").of(&rules).await,
+        415,
+        "media-type-not-allowed",
+    );
+    let twice = json(Some(3)).with("content-type", "application/json");
+    check(&twice.of(&rules).await, 415, "media-type-not-allowed");
+    check(&post(None).of(&rules).await, 200, "");
+    let elsewhere = Ask { peer: "203.0.113.66", ..json(Some(3)) };
+    check(&elsewhere.of(&rules).await, 403, "client-not-allowed");
+}
+
+#[tokio::test]
+async fn limits_by_address_come_before_the_token_and_by_principal_after() {
+    let clock = portcullis_core::Clock::system();
+    let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
+    let way = Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
+    let access =
+        Access::AnyOf { ways: vec![way], anonymous: false, roles: Vec::new(), origin: Origin(19) };
+    let mut api = route("api", &["GET"], access);
+    api.address_limits = vec![AddressLimit { limiter: limiter("address", 4), origin: Origin(5) }];
+    api.principal_limits = vec![
+        PrincipalLimit {
+            limiter: limiter("tenant", 3),
+            key: PrincipalKey::Claim(vec!["tenant".into()]),
+            origin: Origin(7),
+        },
+        PrincipalLimit {
+            limiter: limiter("principal", 2),
+            key: PrincipalKey::Principal,
+            origin: Origin(6),
+        },
+    ];
+    let mut rules = pipeline(vec![("/api", api)]);
+    let (alice, bob) = (idp.token("alice", "", &[]), idp.token("bob", "", &[]));
+    let from = |peer, token: &str| Ask { peer, ..get("/api").bearer(token) };
+    check(&from("203.0.113.1", &alice).of(&rules).await, 200, "");
+    check(&from("203.0.113.2", &alice).of(&rules).await, 200, "");
+    let third = from("203.0.113.3", &alice).of(&rules).await;
+    check(&third, 429, "rate-limited");
+    assert_eq!(third.standings.len(), 3, "each limit that counted is told");
+    assert_eq!(third.standings.last().unwrap().1.remaining, 0);
+    check(&from("203.0.113.4", &bob).of(&rules).await, 429, "rate-limited");
+    for _ in 0..4 {
+        check(
+            &Ask { peer: "203.0.113.5", ..get("/api") }.of(&rules).await,
+            401,
+            "credential-missing",
+        );
+    }
+    check(&Ask { peer: "203.0.113.5", ..get("/api") }.of(&rules).await, 429, "rate-limited");
+    rules.flood = Some(FloodGuard { limiter: limiter("flood", 1), origin: Origin(3) });
+    let stray = || Ask { peer: "203.0.113.6", host: "evil.test", ..get("/api") };
+    check(&stray().of(&rules).await, 421, "host-not-allowed");
+    check(&stray().of(&rules).await, 429, "rate-limited");
+}
+
+#[tokio::test]
+async fn scopes_and_roles_are_demanded() {
+    let clock = portcullis_core::Clock::system();
+    let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
+    let way = |scopes: &[&str]| Way {
+        issuer: Arc::clone(&idp.issuer),
+        scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
+        origin: Origin(20),
+    };
+    let access = |ways, anonymous, roles: &[&str]| Access::AnyOf {
+        ways,
+        anonymous,
+        roles: roles.iter().map(|r| (*r).to_owned()).collect(),
+        origin: Origin(19),
+    };
+    let rules = pipeline(vec![
+        ("/both", route("both", &["GET"], access(vec![way(&["a", "b"])], false, &[]))),
+        ("/either", route("either", &["GET"], access(vec![way(&["a"]), way(&["c"])], false, &[]))),
+        ("/admin", route("admin", &["GET"], access(vec![way(&[])], false, &["admin", "root"]))),
+        ("/maybe", route("maybe", &["GET"], access(vec![way(&[])], true, &[]))),
+    ]);
+    let ask =
+        |target, scope: &str, roles: &[&str]| get(target).bearer(&idp.token("u1", scope, roles));
+    check(&ask("/both", "a b", &[]).of(&rules).await, 200, "");
+    check(&ask("/both", "b c", &[]).of(&rules).await, 403, "scope-missing");
+    check(&ask("/either", "c", &[]).of(&rules).await, 200, "");
+    check(&ask("/either", "b", &[]).of(&rules).await, 403, "scope-missing");
+    check(&ask("/admin", "", &["root"]).of(&rules).await, 200, "");
+    check(&ask("/admin", "", &["user"]).of(&rules).await, 403, "role-missing");
+    check(&get("/maybe").of(&rules).await, 200, "");
+    let wrong = get("/maybe").bearer("nonsense").of(&rules).await;
+    check(&wrong, 401, "credential-invalid");
+    let good = ask("/maybe", "", &[]).of(&rules).await;
+    let Verdict::Forward(grant) = good.verdict else { panic!("forwarded") };
+    assert_eq!(grant.principal().unwrap().subject, "u1");
+    let Verdict::Deny(Refusal::Denial(Denial::ScopeMissing { challenge })) =
+        ask("/both", "a", &[]).of(&rules).await.verdict
+    else {
+        panic!("refused")
+    };
+    assert_eq!(challenge.scope, "a b");
+    assert_eq!(challenge.error, Some(ChallengeError::InsufficientScope));
+}
+
+#[tokio::test]
+async fn a_wrong_credential_is_never_rescued_and_two_are_refused() {
+    let clock = portcullis_core::Clock::system();
+    let one = Idp::new("one", "https://one.test", ReadFrom::Authorization, &clock).await;
+    let two =
+        Idp::new("two", "https://two.test", ReadFrom::Query("access_token".into()), &clock).await;
+    let three =
+        Idp::new("three", "https://three.test", ReadFrom::Cookie("sid".into()), &clock).await;
+    let way =
+        |idp: &Idp| Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
+    let ways = vec![way(&one), way(&two), way(&three)];
+    let access = Access::AnyOf { ways, anonymous: true, roles: Vec::new(), origin: Origin(19) };
+    let rules = pipeline(vec![("/api", route("api", &["GET"], access))]);
+    let query = |token: &str| -> &'static str {
+        Box::leak(format!("/api?access_token={token}").into_boxed_str())
+    };
+    let cookie = format!("x=1; sid={}", three.token("u3", "", &[]));
+    check(&get("/api").bearer(&one.token("u1", "", &[])).of(&rules).await, 200, "");
+    check(&get(query(&two.token("u2", "", &[]))).of(&rules).await, 200, "");
+    let by_cookie = get("/api").with("cookie", cookie.clone()).of(&rules).await;
+    assert_eq!(by_cookie.principal.map(|p| p.subject.clone()).as_deref(), Some("u3"));
+    // Explicit before ambient: the wrong header is not rescued by the good cookie.
+    check(
+        &get("/api").bearer("bad").with("cookie", cookie).of(&rules).await,
+        401,
+        "credential-invalid",
+    );
+    // A token in a place that its issuer does not read.
+    check(&get(query(&one.token("u1", "", &[]))).of(&rules).await, 401, "credential-invalid");
+    let both = get(query(&two.token("u2", "", &[]))).bearer(&one.token("u1", "", &[]));
+    check(&both.of(&rules).await, 400, "ambiguous-credentials");
+    check(&get("/api").of(&rules).await, 200, "");
+}
+
+#[tokio::test]
+async fn preflights_are_answered_before_the_token_and_not_counted() {
+    let clock = portcullis_core::Clock::system();
+    let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
+    let access = || Access::AnyOf {
+        ways: vec![Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) }],
+        anonymous: false,
+        roles: Vec::new(),
+        origin: Origin(19),
+    };
+    let policy = Arc::new(CorsPolicy {
+        name: "web".into(),
+        origins: vec![OriginPattern::parse("https://ui.test").unwrap()],
+        any_origin: false,
+        null_origin: false,
+        methods: vec![http::Method::PUT],
+        headers: vec!["authorization".into()],
+        expose_headers: Vec::new(),
+        credentials: false,
+        max_age: Duration::from_mins(1),
+        origin: Origin(4),
+    });
+    let mut api = route("api", &["PUT"], access());
+    api.cors = RouteCors::Policy(Arc::clone(&policy));
+    api.address_limits = vec![AddressLimit { limiter: limiter("address", 1), origin: Origin(5) }];
+    let mut app = route("app", &["PUT"], access());
+    app.cors = RouteCors::App;
+    let rules =
+        pipeline(vec![("/api", api), ("/app", app), ("/off", route("off", &["PUT"], access()))]);
+    let preflight = |target, origin: &str| {
+        get(target)
+            .method("OPTIONS")
+            .with("origin", origin)
+            .with("access-control-request-method", "PUT")
+    };
+    for _ in 0..3 {
+        let answered = preflight("/api", "https://ui.test").of(&rules).await;
+        let Verdict::Preflight(answer) = answered.verdict else { panic!("answered") };
+        let fields: HashMap<_, _> = answer.fields.into_iter().collect();
+        assert_eq!(fields[&http::header::ACCESS_CONTROL_ALLOW_ORIGIN], "https://ui.test");
+    }
+    let Verdict::Preflight(evil) = preflight("/api", "https://evil.test").of(&rules).await.verdict
+    else {
+        panic!("answered")
+    };
+    assert!(evil.fields.is_empty());
+    let Verdict::Forward(grant) = preflight("/app", "https://ui.test").of(&rules).await.verdict
+    else {
+        panic!("the app answers")
+    };
+    assert!(grant.is_app_preflight() && grant.principal().is_none());
+    check(&preflight("/off", "https://ui.test").of(&rules).await, 405, "method-not-allowed");
+    check(&preflight("/none", "https://ui.test").of(&rules).await, 404, "route-not-found");
+    // The preflights took nothing from the limit of one.
+    check(&get("/api").method("PUT").bearer(&idp.token("u", "", &[])).of(&rules).await, 200, "");
+}
+
+#[tokio::test]
+async fn an_issuer_without_keys_is_a_503() {
+    let clock = portcullis_core::Clock::system();
+    let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
+    let mut settings = idp.issuer.settings().clone();
+    settings.keys = KeySource::File("/nonexistent/jwks.json".into());
+    let keys = KeyCache::new(&settings, clock.clone()).unwrap();
+    keys.load_now().await;
+    let issuer = Arc::new(Issuer::new(settings, keys, clock));
+    let way = Way { issuer, scopes: Vec::new(), origin: Origin(20) };
+    let access =
+        Access::AnyOf { ways: vec![way], anonymous: true, roles: Vec::new(), origin: Origin(19) };
+    let rules = pipeline(vec![("/api", route("api", &["GET"], access))]);
+    check(
+        &get("/api").bearer(&idp.token("u", "", &[])).of(&rules).await,
+        503,
+        "issuer-unavailable",
+    );
+}
