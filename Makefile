@@ -13,7 +13,8 @@ TOOLS := $(CURDIR)/.tools
 export PATH := $(TOOLS)/bin:$(PATH)
 
 DENY_VERSION := 0.20.2
-# How many inputs each property test is given by `make fuzz`.
+# How long `make fuzz` runs each target, and how many inputs it gives each property test.
+FUZZ_SECONDS ?= 60
 PROPTEST_CASES ?= 20000
 
 help: ## this list
@@ -58,10 +59,13 @@ advisories: $(TOOLS)/bin/cargo-deny ## RustSec advisories against the lock file 
 bench: setup-build ## criterion benchmarks and allocation counts
 	$(CARGO) bench --locked -p portcullis
 
-fuzz: setup-build ## property tests with many inputs (PROPTEST_CASES=…)
+fuzz: setup-build ## fuzz targets, and property tests with many inputs
+	for target in fuzz/fuzz_targets/*.rs; do \
+	    fuzz/run.sh "$$(basename "$$target" .rs)" -max_total_time=$(FUZZ_SECONDS); \
+	done
 	PROPTEST_CASES=$(PROPTEST_CASES) $(CARGO) test --workspace --lib --bins --locked
 
-mutants: setup-build ## break the code in known ways; every break must fail a test
+mutants: setup ## break the code in known ways; every break must fail a test
 	mutants/run.sh
 
 update: setup ## regenerate docs/schema.json, the lists in docs/ and the CLI help

@@ -42,15 +42,16 @@ def denials():
 
 def metrics():
     """The table of docs/metrics.md, from proxy/src/metrics.rs."""
-    text = re.sub(r"\s+", " ", source("crates/proxy/src/metrics.rs"))
-    text = text[: text.find("#[cfg(test)]")] if "#[cfg(test)]" in text else text
-    labels = dict(re.findall(r"/// `(gateway_\w+)(?:\{([\w,]+)\})?`\.", text))
-    helps = dict(re.findall(r'"(gateway_\w+)",\s*"([^"]+)"', text))
-    assert set(labels) == set(helps), set(labels) ^ set(helps)
-    rows = [
-        f"| `{name}` | {', '.join(f'`{l}`' for l in label.split(',') if l) or '–'} | {helps[name]} |"
-        for name, label in labels.items()
-    ]
+    text = re.sub(r"\s+", " ", source("crates/proxy/src/metrics.rs").split("#[cfg(test)]")[0])
+    documented = dict(re.findall(r"/// `(gateway_\w+)(?:\{([\w,]+)\})?`\.", text))
+    rows = []
+    for block in re.split(r"(?=impl \w+Metrics \{)", text)[1:]:
+        by = re.search(r'let by = &\["(\w+)"\];', block)
+        for name, what, labels in re.findall(r'"(gateway_\w+)", "([^"]+)",? ?(by|&\[[^\]]*\])?', block):
+            names = [by.group(1)] if labels == "by" else re.findall(r'"(\w+)"', labels)
+            names = names or [label for label in documented[name].split(",") if label]
+            rows.append(f"| `{name}` | {', '.join(f'`{label}`' for label in names) or '–'} | {what} |")
+    assert len(rows) == len(documented), "a metric was not understood"
     return "\n".join(["| name | labels | what it counts |", "|---|---|---|", *rows])
 
 
@@ -63,6 +64,19 @@ def later():
     values = [(path, name) for path, names in values for name in re.findall(r'"([^"]+)"', names)]
     rows = [*keys, *(f"{path}: {name}" for path, name in values), "{vault: …} as a secret"]
     return "\n".join(f"- `{row}`" for row in sorted(rows))
+
+
+def advice():
+    """The rules of docs/cli.md, from config/src/advice/rules.rs."""
+    text = source("crates/config/src/advice/rules.rs")
+    rule = r'Rule \{\s*number: "(\w+)",\s*severity: Severity::(\w+),\s*why: "((?:[^"\\]|\\.)*)",\s*fix: "((?:[^"\\]|\\.)*)",'
+    plain = lambda words: re.sub(r"\s+", " ", words.replace('\\"', '"'))
+    rows = [
+        f"| {number} | {severity.lower()} | {plain(why)} | {plain(fix)} |"
+        for number, severity, why, fix in re.findall(rule, text)
+    ]
+    assert len(rows) == text.count(": Rule = Rule {"), "a rule was not understood"
+    return "\n".join(["| rule | weighs | why | what to do |", "|---|---|---|---|", *rows])
 
 
 def program():
@@ -116,6 +130,7 @@ def main():
             ("docs/denials.md", "denials", denials),
             ("docs/metrics.md", "metrics", metrics),
             ("docs/configuration.md", "later", later),
+            ("docs/cli.md", "advice", advice),
             ("docs/cli.md", "commands", commands),
         ]
     ]

@@ -73,18 +73,18 @@ fn a_certified_provider_rotates_its_keys_and_no_new_token_is_refused() {
     world.refused(Request::get("/write").bearer(&token), 403, "scope-missing");
 
     let (served, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let old = Request::get("/read").bearer(&token);
+    let load = || {
+        let mut connection = world.plain().connect();
+        // The old token stays good: its key is still published.
+        while ended.load(Ordering::SeqCst) == 0 && connection.send(&old).status == 200 {
+            served.fetch_add(1, Ordering::SeqCst);
+        }
+        assert_eq!(ended.load(Ordering::SeqCst), 1, "the old token was refused");
+    };
     std::thread::scope(|scope| {
-        let old = Request::get("/read").bearer(&token);
-        let load = || {
-            let mut connection = world.plain().connect();
-            // The old token stays good: its key is still published.
-            while ended.load(Ordering::SeqCst) == 0 && connection.send(&old).status == 200 {
-                served.fetch_add(1, Ordering::SeqCst);
-            }
-            assert_eq!(ended.load(Ordering::SeqCst), 1, "the old token was refused");
-        };
         for _ in 0..2 {
-            scope.spawn(&load);
+            scope.spawn(load);
         }
         // One rotation: the provider keeps the key before the last, so the old token stays good.
         provider.rotate();

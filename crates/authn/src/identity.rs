@@ -4,6 +4,7 @@
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use foldhash::fast::FixedState;
@@ -41,6 +42,7 @@ pub struct IdentitySigner {
     thumbprint: String,
     clock: Clock,
     kept: TokenCache<KeptKey, Arc<Kept>>,
+    minted: AtomicU64,
 }
 
 /// Where the principal's claims are in memory, and a hash of the audience: found without allocating.
@@ -76,7 +78,7 @@ impl IdentitySigner {
         let thumbprint = key.jwk_thumbprint();
         let key = key.with_key_id(&thumbprint);
         let lifetime = Duration::from_secs(lifetime.as_secs().max(1));
-        Ok(Self { issuer, lifetime, key, thumbprint, clock, kept: TokenCache::new(KEPT) })
+        Ok(Self { issuer, lifetime, key, thumbprint, clock, kept: TokenCache::new(KEPT), minted: AtomicU64::new(0) })
     }
 
     /// The token for `audience` about `principal`; `None` stands for a caller without a credential,
@@ -94,6 +96,7 @@ impl IdentitySigner {
             return Ok(Arc::clone(&kept.token));
         }
         let token: Arc<str> = self.mint(principal, audience, now)?.into();
+        self.minted.fetch_add(1, Ordering::Relaxed);
         let kept = Kept {
             token: Arc::clone(&token),
             renew_at: now.plus(self.lifetime / 2),
@@ -102,6 +105,11 @@ impl IdentitySigner {
         };
         self.kept.put(key, Arc::new(kept));
         Ok(token)
+    }
+
+    /// How many tokens were made so far.
+    pub fn minted(&self) -> u64 {
+        self.minted.load(Ordering::Relaxed)
     }
 
     /// The public key as a key set (RFC 7517 §5); its `kid` is its thumbprint (RFC 7638).

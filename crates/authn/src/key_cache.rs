@@ -274,9 +274,12 @@ impl Shared {
         book.running = false;
         book.failures += 1;
         book.schedule.note_failure(refresh, self.source.is_file(), now);
-        book.last_error = Some(error.to_string());
-        let stale = has_keys && book.schedule.is_stale(refresh, now);
-        tracing::warn!(issuer = %self.name, %error, has_keys, stale, "no keys were fetched");
+        let last = book.last_error.replace(error.to_string());
+        // A file is looked at so often that one warning must do until it changes.
+        if !self.source.is_file() || last != book.last_error {
+            let stale = has_keys && book.schedule.is_stale(refresh, now);
+            tracing::warn!(issuer = %self.name, %error, has_keys, stale, "no keys were fetched");
+        }
     }
 
     /// Puts the key set in `bytes` in place of the one before.

@@ -11,6 +11,9 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
+/// No two fetches in the background follow each other faster, whatever the settings say.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+
 /// How often a key set file is looked at.
 const FILE_TICK: Duration = Duration::from_secs(2);
 
@@ -61,14 +64,14 @@ impl Schedule {
         self.last_good = Some(now);
         // Up to a tenth earlier, so that many gateways do not ask all at once.
         let wait = if is_file { refresh.every.min(FILE_TICK) } else { jittered(refresh.every) };
-        self.due = now + wait;
+        self.due = now + wait.max(SHORTEST_WAIT);
     }
 
     pub(crate) fn note_failure(&mut self, refresh: &Refresh, is_file: bool, now: Duration) {
         let doubled = FIRST_RETRY.saturating_mul(1 << self.failures_in_row.min(5));
         self.failures_in_row = self.failures_in_row.saturating_add(1);
         let retry = if is_file { FILE_TICK } else { doubled.min(LONGEST_RETRY) };
-        self.due = now + retry.min(refresh.every);
+        self.due = now + retry.min(refresh.every).max(SHORTEST_WAIT);
     }
 }
 
@@ -132,9 +135,11 @@ mod tests {
         assert_eq!(schedule.due(), seconds(7));
         schedule.note_failure(&REFRESH, true, seconds(7));
         assert_eq!(schedule.due(), seconds(9));
-        let often = Refresh { every: Duration::from_millis(100), ..REFRESH };
+        let often = Refresh { every: Duration::from_millis(500), ..REFRESH };
         schedule.note_success(&often, true, seconds(9));
-        assert_eq!(schedule.due(), Duration::from_millis(9_100));
+        assert_eq!(schedule.due(), Duration::from_millis(9_500));
+        schedule.note_success(&Refresh { every: Duration::ZERO, ..REFRESH }, false, seconds(9));
+        assert_eq!(schedule.due(), Duration::from_millis(9_100), "never in a tight loop");
     }
 
     #[test]

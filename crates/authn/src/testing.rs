@@ -1,6 +1,8 @@
 //! What the tests of this crate share: keys, tokens, settings.
 
 use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
@@ -172,4 +174,34 @@ fn ec(crv: &str, algorithm: &'static EcdsaSigningAlgorithm) -> (EncodingKey, Val
 fn pkcs1_of(pkcs8: &[u8]) -> &[u8] {
     // 30 82 .. .. | 02 01 00 | 30 0d … (15 bytes) | 04 82 .. .. | PKCS#1
     &pkcs8[4 + 3 + 15 + 4..]
+}
+
+/// Keeps the warnings of this crate, one line each.
+#[derive(Clone, Default)]
+pub(crate) struct Warnings(pub(crate) Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN && metadata.target().starts_with("portcullis")
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = String::new();
+        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            write!(line, "{field}={value:?} ").unwrap();
+        });
+        self.0.lock().push(line);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
 }

@@ -19,7 +19,7 @@ pub struct Problem {
     /// What kind of mistake it is.
     pub(crate) kind: Kind,
     /// The name that was meant, as far as can be told.
-    pub(crate) meant: Option<String>,
+    pub(crate) meant: Option<Box<str>>,
 }
 
 /// What a problem points at.
@@ -80,7 +80,7 @@ impl Problem {
         let mut problem = self.expected(list(&names));
         if let Some(near) = near {
             problem.help = Some(format!("did you mean `{near}`?"));
-            problem.meant = Some(near.to_owned());
+            problem.meant = Some(Box::from(near));
         }
         problem
     }

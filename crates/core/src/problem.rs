@@ -11,8 +11,8 @@ use crate::{Challenge, Denial, Fault, Refusal, RequestId};
 /// Media type of the body.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// Where codes are explained; `type` is this plus the code.
-const TYPE_BASE: &str = "https://portcullis.dev/denials#";
+/// `type` is this plus the code: a name, not an address to be fetched.
+const TYPE_BASE: &str = "urn:portcullis:problem:";
 
 /// A refusal ready to be written in any version of HTTP.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use pingora::protocols::http::ServerSession;
 use portcullis_core::{Denial, Refusal, RequestId};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::answer::Answer;
 use crate::head_gate::{Accepted, HeadGate, HeadLimits, Rejected};
@@ -27,16 +27,17 @@ pub(crate) async fn serve<A>(
     A: HttpServerApp + Send + Sync + 'static,
 {
     let mut stream = stream;
-    let mut is_first = true;
+    // Whoever connects has something to say: no idle time before the first request.
+    let mut first = Some(Instant::now() + edge.settings().head_time);
     loop {
         let settings = edge.settings();
-        let patience = if is_first { settings.head_time } else { settings.idle };
+        let patience = first.unwrap_or_else(|| Instant::now() + settings.idle);
         if stream.ahead().is_empty() && !wait(&mut stream, patience, &mut stop).await {
             return;
         }
-        is_first = false;
+        let deadline = first.take().unwrap_or_else(|| Instant::now() + settings.head_time);
         let since = edge.clock().monotonic();
-        match read_head(&mut stream, &settings).await {
+        match read_head(&mut stream, &settings, deadline).await {
             Outcome::Accepted(accepted) => {
                 let Some(next) = pass(stream, accepted, app, &stop).await else { return };
                 stream = next;
@@ -59,19 +60,23 @@ enum Outcome {
 /// Waits for the first bytes of a request; `false` where the connection is to be closed.
 async fn wait(
     stream: &mut EdgeStream,
-    patience: Duration,
+    patience: Instant,
     stop: &mut watch::Receiver<bool>,
 ) -> bool {
     stream.rest();
     tokio::select! {
         biased;
-        read = timeout(patience, stream.read_first()) => matches!(read, Ok(Ok(1..))),
+        read = timeout_at(patience, stream.read_first()) => matches!(read, Ok(Ok(1..))),
         _ = stop.wait_for(|stop| *stop) => false,
     }
 }
 
-async fn read_head(stream: &mut EdgeStream, settings: &ConnectionSettings) -> Outcome {
-    match timeout(settings.head_time, judge(stream, settings)).await {
+async fn read_head(
+    stream: &mut EdgeStream,
+    settings: &ConnectionSettings,
+    deadline: Instant,
+) -> Outcome {
+    match timeout_at(deadline, judge(stream, settings)).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Outcome::Ended,
         Err(_) => Outcome::Rejected(Denial::RequestTimeout.into()),

@@ -12,7 +12,7 @@ pub(crate) struct Lease {
     edge: Edge,
     meta: Arc<ConnMeta>,
     opened: Duration,
-    _permit: Permit,
+    permit: Option<Permit>,
 }
 
 impl Lease {
@@ -20,7 +20,7 @@ impl Lease {
     pub(crate) fn new(edge: Edge, meta: Arc<ConnMeta>, permit: Permit) -> Self {
         edge.events().opened(&meta);
         let opened = edge.clock().monotonic();
-        Self { edge, meta, opened, _permit: permit }
+        Self { edge, meta, opened, permit: Some(permit) }
     }
 
     pub(crate) const fn meta(&self) -> &Arc<ConnMeta> {
@@ -30,6 +30,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        // First, so that whoever hears of the end finds the place free.
+        drop(self.permit.take());
         let lasted = self.edge.clock().monotonic().saturating_sub(self.opened);
         self.edge.events().closed(&self.meta, lasted);
     }

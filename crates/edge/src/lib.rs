@@ -30,6 +30,7 @@ pub use edge::Edge;
 pub use events::{Cap, EdgeEvents, HandshakeFailure, Refused, Unwatched};
 pub use listener::{BoundListener, Listener};
 pub use settings::{ConnectionSettings, ListenerSettings};
+pub use stream::MalformedBody;
 
 #[cfg(test)]
 mod tests;

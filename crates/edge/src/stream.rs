@@ -9,10 +9,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
+use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::digests::Facts;
-use crate::head_gate::Body;
+use crate::head_gate::{Body, Chunks};
 use crate::lease::Lease;
 use crate::linger;
 use crate::transport::Transport;
@@ -27,20 +28,30 @@ const READ: usize = 4 * 1024;
 /// How far the proxy may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fence {
+    /// The chunked body was malformed: where the request ends is not known, and never will be.
+    Broken,
+    /// To the end of the chunked body; after it as after a length.
+    Chunks(Chunks),
     /// This many bytes of the body are left; after them reads wait, and only see the client go.
-    After(u64),
-    /// Without bound: the proxy finds the end of the body itself, or what follows is no HTTP/1.
+    Length(u64),
+    /// Without bound: what follows may be no HTTP/1.
     Open,
 }
 
 impl From<Body> for Fence {
     fn from(body: Body) -> Self {
         match body {
-            Body::Chunked => Self::Open,
-            Body::Length(length) => Self::After(length),
+            Body::Chunked => Self::Chunks(Chunks::START),
+            Body::Length(length) => Self::Length(length),
         }
     }
 }
+
+/// The chunked body of a request broke the grammar. It is the cause of the read error that the proxy
+/// then meets, so that it can answer 400 and not take it for a lost connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the chunked body is malformed")]
+pub struct MalformedBody;
 
 pub(crate) struct EdgeStream {
     /// Taken only by the drop.
@@ -93,7 +104,7 @@ impl EdgeStream {
 
     /// Whether the request before the fence was read to its end.
     pub(crate) const fn is_at_fence(&self) -> bool {
-        matches!(self.fence, Fence::After(0) | Fence::Open)
+        matches!(self.fence, Fence::Chunks(Chunks::Done) | Fence::Length(0) | Fence::Open)
     }
 
     /// Gives back the memory that only a busy connection needs.
@@ -163,6 +174,31 @@ impl EdgeStream {
         Poll::Ready(Ok(read))
     }
 
+    /// Gives what belongs to a chunked body. What came behind it stays for the gate.
+    fn poll_chunks(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        mut chunks: Chunks,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(self.poll_give(cx, buf, usize::MAX))?;
+        let given = buf.filled().get(before..).unwrap_or_default();
+        let Ok(taken) = chunks.advance(given) else {
+            self.fence = Fence::Broken;
+            return Poll::Ready(Err(broken()));
+        };
+        let behind = given.get(taken..).unwrap_or_default();
+        if !behind.is_empty() {
+            let mut ahead = BytesMut::from(behind);
+            ahead.unsplit(std::mem::take(&mut self.ahead));
+            self.ahead = ahead;
+            buf.set_filled(before + taken);
+        }
+        self.fence = Fence::Chunks(chunks);
+        Poll::Ready(Ok(()))
+    }
+
     /// At the fence: only the end of the client is let through. What it sent instead is kept for
     /// the gate; then there is nothing to wait for until the fence moves.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -195,6 +231,10 @@ impl EdgeStream {
     }
 }
 
+fn broken() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, MalformedBody)
+}
+
 impl AsyncRead for EdgeStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -202,12 +242,14 @@ impl AsyncRead for EdgeStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.fence {
+            Fence::Broken => Poll::Ready(Err(broken())),
             Fence::Open => self.poll_give(cx, buf, usize::MAX).map_ok(|_| ()),
-            Fence::After(0) => self.poll_end(cx),
-            Fence::After(left) => {
+            Fence::Chunks(Chunks::Done) | Fence::Length(0) => self.poll_end(cx),
+            Fence::Chunks(chunks) => self.poll_chunks(cx, buf, chunks),
+            Fence::Length(left) => {
                 let limit = usize::try_from(left).unwrap_or(usize::MAX);
                 let read = ready!(self.poll_give(cx, buf, limit))?;
-                self.fence = Fence::After(left.saturating_sub(read as u64));
+                self.fence = Fence::Length(left.saturating_sub(read as u64));
                 Poll::Ready(Ok(()))
             }
         }

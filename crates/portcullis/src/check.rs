@@ -2,22 +2,21 @@
 
 use std::process::ExitCode;
 
-use portcullis_config::advice::{Advice, Severity};
+use portcullis_config::advice::Severity;
 use portcullis_config::{LoadOptions, Loaded, Report};
 use portcullis_core::Clock;
-use portcullis_policy::Handover;
 use serde_json::json;
 
 use crate::cli::{CheckArgs, FailOn, Format, print_line};
 
 /// Prints mistakes or advice. Exit codes: 0 fine, 1 mistakes, 3 advice at or above `--fail-on`.
 pub fn check(args: &CheckArgs) -> ExitCode {
-    let mut options = LoadOptions::new(Handover::empty(Clock::system()));
-    options.no_files = args.no_files;
+    let mut options = LoadOptions::new(Clock::system());
+    options.read_files = !args.no_files;
     match portcullis_config::load(&args.file, &options) {
-        Ok(Loaded { advice, .. }) => {
-            print_line(&advice_text(args, &advice));
-            let fails = advice.iter().any(|one| fails(args.fail_on, one.severity));
+        Ok(loaded) => {
+            print_line(&advice_text(args, &loaded));
+            let fails = loaded.advice.iter().any(|one| fails(args.fail_on, one.severity));
             if fails { ExitCode::from(3) } else { ExitCode::SUCCESS }
         }
         Err(report) => {
@@ -42,7 +41,8 @@ fn mistakes_text(format: Format, report: &Report) -> String {
     }
 }
 
-fn advice_text(args: &CheckArgs, advice: &[Advice]) -> String {
+fn advice_text(args: &CheckArgs, loaded: &Loaded) -> String {
+    let advice = &loaded.advice;
     let file = args.file.display().to_string();
     match args.format {
         Format::Json => {
@@ -64,16 +64,8 @@ fn advice_text(args: &CheckArgs, advice: &[Advice]) -> String {
             json!(list).to_string()
         }
         Format::Text => {
-            let mut lines: Vec<String> = advice
-                .iter()
-                .map(|one| {
-                    let Advice { rule, severity, line, message, why, fix, .. } = one;
-                    let severity = severity.as_str();
-                    format!("{file}:{line}: advice {rule} ({severity}): {message}\n  why: {why}\n  fix: {fix}")
-                })
-                .collect();
-            lines.push(format!("{file}: no mistakes, advice: {}", advice.len()));
-            lines.join("\n")
+            let count = advice.len();
+            format!("{}{file}: no mistakes, advice: {count}", loaded.render_advice(false))
         }
     }
 }

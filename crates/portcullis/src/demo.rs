@@ -26,7 +26,8 @@ pub async fn run() -> Result<(), Failure> {
     let lines = curl_lines(&issuer)?;
     tokio::spawn(issuer_server.serve(issuer.handler()));
     tokio::spawn(app_server.serve(app::answer));
-    let file = write_example().map_err(|error| Failure::start(format!("demo folder: {error}")))?;
+    let folder = run::state_folder()?.join("demo");
+    let file = write_example(&folder).map_err(|error| Failure::start(format!("demo folder: {error}")))?;
     let options = Options { file, on_ready: Some(Box::new(move || print(&lines))) };
     run::serve(options).await
 }
@@ -37,9 +38,8 @@ async fn bind(address: SocketAddr, what: &str) -> Result<Server, Failure> {
 }
 
 /// The example goes to a folder of its own, so that the demo neither reads nor writes anything else.
-fn write_example() -> std::io::Result<PathBuf> {
-    let folder = portcullis_config::environment::state_folder().join("demo");
-    std::fs::create_dir_all(&folder)?;
+fn write_example(folder: &std::path::Path) -> std::io::Result<PathBuf> {
+    std::fs::create_dir_all(folder)?;
     let file = folder.join("gateway.example.yaml");
     std::fs::write(&file, EXAMPLE)?;
     Ok(file)

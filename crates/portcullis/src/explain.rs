@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use portcullis_config::snapshot::Snapshot;
 use portcullis_config::{LoadOptions, Loaded};
 use portcullis_core::{Authority, CanonicalPath, Clock, ConnMeta, Head, Refusal, Timestamp, TlsMeta};
-use portcullis_policy::{Decision, Handover, Origin, Stage, Trace, Verdict};
+use portcullis_policy::{Decision, Origin, Stage, Trace, Verdict};
 use portcullis_proxy::Redaction;
 
 use crate::cli::{ExplainArgs, print_line};
@@ -47,7 +47,7 @@ pub fn explain(args: &ExplainArgs) -> ExitCode {
 
 async fn explained(args: &ExplainArgs) -> Result<(String, bool), Unusable> {
     let clock = clock(args)?;
-    let options = LoadOptions::new(Handover::empty(clock));
+    let options = LoadOptions::new(clock);
     let loaded = portcullis_config::load(&args.config, &options);
     let Loaded { snapshot, .. } = loaded.map_err(|report| Unusable(report.render_text(false)))?;
     for keys in snapshot.keys.values() {

@@ -99,7 +99,8 @@ impl Reloader {
 
     async fn try_reload(&mut self) -> Result<String, String> {
         let running = self.runtime.running();
-        let options = LoadOptions::new(running.handover.clone());
+        let handover = running.handover.clone();
+        let options = LoadOptions { handover, ..LoadOptions::new(self.runtime.clock().clone()) };
         let file = self.file.clone();
         let loaded = tokio::task::spawn_blocking(move || portcullis_config::load(&file, &options));
         let loaded = loaded.await.map_err(|error| error.to_string())?;

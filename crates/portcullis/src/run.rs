@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pingora::server::configuration::ServerConf;
-use portcullis_config::{LoadOptions, Loaded};
+use portcullis_config::{Environment, LoadOptions, Loaded};
 use portcullis_edge::Edge;
 use portcullis_policy::Handover;
 use portcullis_proxy::Gateway;
@@ -100,11 +100,10 @@ impl Process {
     async fn start(file: &std::path::Path) -> Result<Self, Failure> {
         let base = Base::new().map_err(start)?;
         let (clock, recorder) = (base.clock.clone(), Arc::clone(&base.recorder));
-        let options = LoadOptions::new(Handover::empty(clock.clone()));
+        let options = LoadOptions::new(clock.clone());
         let loaded = portcullis_config::load(file, &options);
         let Loaded { snapshot, .. } = loaded.map_err(|r| Failure::refused(r.render_text(false)))?;
-        let state = portcullis_config::environment::state_folder();
-        let state = StateFolder::open(state).map_err(start)?;
+        let state = StateFolder::open(state_folder()?).map_err(start)?;
         let prepared = prepare(snapshot, &Previous::default(), &state, &clock, &recorder);
         let Prepared { serving, running, connections, listeners, drain, files, admin_token } =
             prepared.map_err(start)?;
@@ -201,6 +200,12 @@ async fn changed(watch: &mut Option<(Watch, tokio::sync::mpsc::Receiver<()>)>) {
         return std::future::pending().await;
     }
     while tokio::time::timeout(QUIET, changes.recv()).await.is_ok() {}
+}
+
+/// Where made keys and tokens are kept.
+pub fn state_folder() -> Result<PathBuf, Failure> {
+    let folder = portcullis_config::state_folder(&Environment::process());
+    folder.ok_or_else(|| Failure::start("there is no place for the state folder: set STATE_DIRECTORY"))
 }
 
 fn open_logs(base: &Base, running: &crate::runtime::Running) -> std::io::Result<()> {

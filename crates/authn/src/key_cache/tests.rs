@@ -1,12 +1,10 @@
 //! Fetching, keeping and losing keys, against a server that misbehaves.
 
-use std::fmt::Write;
-
 use serde_json::json;
 
 use super::*;
 use crate::test_server::{Answer, TestServer};
-use crate::testing::{Signer, changed, clock, key_set, settings};
+use crate::testing::{Signer, Warnings, changed, clock, key_set, settings};
 
 fn two_sets() -> (String, String) {
     let k1 = Signer::rsa("k1").jwk();
@@ -360,32 +358,22 @@ async fn c04_each_skipped_entry_is_warned_of_once_per_refresh() {
     assert_eq!(warnings.0.lock().len(), 3);
 }
 
-/// Keeps the warnings of this crate, one line each.
-#[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<String>>>);
-
-impl tracing::Subscriber for Warnings {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() == tracing::Level::WARN && metadata.target().starts_with("portcullis")
+#[tokio::test]
+async fn a_bad_key_file_is_warned_of_once_until_it_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jwks.json");
+    let clock = clock();
+    let settings = IssuerSettings { keys: KeySource::File(path.clone()), ..settings() };
+    let cache = KeyCache::new(&settings, clock).unwrap();
+    let warnings = Warnings::default();
+    let _guard = tracing::subscriber::set_default(warnings.clone());
+    for (content, expected) in
+        [(None, 1), (None, 1), (Some("{"), 2), (Some("{"), 2), (Some("{}"), 2)]
+    {
+        if let Some(content) = content {
+            std::fs::write(&path, content).unwrap();
+        }
+        cache.load_now().await;
+        assert_eq!(warnings.0.lock().len(), expected, "{content:?}");
     }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = String::new();
-        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
-            write!(line, "{field}={value:?} ").unwrap();
-        });
-        self.0.lock().push(line);
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use portcullis_limit::Quota;
 use portcullis_policy::{FloodGuard, Pipeline};
 
 use crate::at::At;
@@ -70,10 +71,7 @@ impl File {
         let ClientTerms { clients, flood } = clients?;
         let ServedTerms { table, default_cors, default_headers, identity, identity_fields } =
             served?;
-        let flood = flood.map(|quota| FloodGuard {
-            limiter: limiter(quota, context),
-            origin: context.origin(&root.key("clients").key("limit")),
-        });
+        let flood = flood.map(|quota| flood_guard(quota, context));
         let limiters = sections.limiters(flood.as_ref());
         let hosts = hosts.allow_list();
         let routes = table;
@@ -101,6 +99,11 @@ impl File {
             redacted,
         })
     }
+}
+
+fn flood_guard(quota: Quota, context: &Context<'_>) -> FloodGuard {
+    let origin = context.origin(&At::root().key("clients").key("limit"));
+    FloodGuard { limiter: limiter(quota, context), origin }
 }
 
 fn check_version(version: Option<u32>, problems: &mut Problems) {

@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use portcullis_policy::table::PathPattern;
-use portcullis_policy::{
-    CookieRules, Forward, IdentityRules, IdentityValue, SameSite, TokenMode, UpstreamSettings,
-};
+use portcullis_policy::{CookieRules, Forward, IdentityRules, IdentityValue, SameSite, TokenMode};
 
 use crate::at::At;
 use crate::compile::check::{own_or_default, texts};
 use crate::compile::identity::{fold, is_ours};
-use crate::compile::names::Named;
+use crate::compile::routes::Known;
 use crate::problem::{Problem, Problems};
 use crate::raw::forward as raw;
 use crate::read::Entries;
@@ -24,9 +22,7 @@ pub(super) struct Around<'a> {
     pub(super) path: &'a str,
     /// Whether the route is public, so that nobody is identified.
     pub(super) public: bool,
-    /// The field of the signed token.
-    pub(super) identity_header: &'a HeaderName,
-    pub(super) upstreams: &'a Named<Arc<UpstreamSettings>>,
+    pub(super) known: &'a Known<'a>,
 }
 
 impl raw::Forward {
@@ -48,7 +44,14 @@ impl raw::Forward {
         let name = problems.required(at, "upstream", upstream);
         let upstream_at = at.key("upstream");
         let upstream = name.and_then(|name| {
-            around.upstreams.find(&name, &upstream_at, problems).cloned().ok_or(name).ok()
+            around
+                .known
+                .sections
+                .upstreams
+                .find(&name, &upstream_at, problems)
+                .cloned()
+                .ok_or(name)
+                .ok()
         });
         let prefix = own_or_default(
             strip_prefix,
@@ -147,7 +150,7 @@ fn fields(
         let name = HeaderName::try_from(&text).ok();
         let message = match &name {
             None => Some(format!("`{text}` is not the name of a field")),
-            Some(name) if is_ours(name) || name == around.identity_header => {
+            Some(name) if is_ours(name) || name == around.known.identity_header => {
                 Some(format!("`{text}` has a meaning of its own and cannot tell who calls"))
             }
             Some(name) if all.iter().any(|(other, _)| fold(other) == fold(name)) => {

@@ -144,8 +144,8 @@ impl raw::Keys {
             Self::File(text) => {
                 let at = keys.key("file");
                 let path = context.path(&at, &text, problems)?;
-                let content = context.read(&at, &path, problems);
-                if content.is_some_and(|content| !is_key_set(&content)) {
+                let bytes = context.read(&at, &path, problems);
+                if bytes.is_some_and(|bytes| !is_key_set(&bytes)) {
                     let message = format!("`{}` is not a JWK set", path.display());
                     let problem = Problem::new(at, message);
                     problems.push(problem.expected("JSON with a list `keys` (RFC 7517 §5)"));

@@ -118,42 +118,36 @@ impl raw::Route {
         let name = check::name(name, at, problems);
         let hosts = places.pick("hosts", hosts, defaults.hosts);
         let hosts = compile_hosts(hosts, known.hosts, problems);
-        let path = problems.required(at, "path", path);
-        let pattern = path.as_deref().and_then(|path| pattern(path, &at.key("path"), problems));
+        let (path, pattern) = pattern(path, at, problems);
         let methods = compile_methods(places.pick("methods", methods, defaults.methods), problems);
-        let clients = places.pick("clients", clients, defaults.clients);
-        let limits = places.pick("limits", limits, defaults.limits);
-        let cors = places.pick("cors", cors, defaults.cors);
-        let demand = Demand { access, clients, limits, cors };
-        let public = matches!(demand.access, Some(crate::raw::access::Access::Public));
+        let demand = Demand {
+            access,
+            clients: places.pick("clients", clients, defaults.clients),
+            limits: places.pick("limits", limits, defaults.limits),
+            cors: places.pick("cors", cors, defaults.cors),
+        };
+        let public = demand.is_public();
         let demand = demand.compile(at, known, context, problems);
         let default_at = &places.default;
         let body = request::body(request, at, defaults.request, default_at, context, problems);
         let timeouts = request::timeouts(timeouts, at, defaults.timeouts, default_at, problems);
-        let headers_at = at.key("response_headers");
-        let headers = response_headers.compile(&headers_at, known.default_headers, problems);
-        let around = Around {
-            pattern: pattern.as_ref(),
-            path: path.as_deref().unwrap_or_default(),
-            public,
-            identity_header: known.identity_header,
-            upstreams: &known.sections.upstreams,
-        };
-        let forward = problems.required(at, "forward", forward);
-        let forward_at = at.key("forward");
-        let forward =
-            forward.and_then(|raw| raw.compile(&forward_at, defaults.forward, &around, problems));
-        let DemandTerms { access, clients, limits, cors } = demand?;
+        let headers = at.key("response_headers");
+        let headers = response_headers.compile(&headers, known.default_headers, problems);
+        let around = Around { pattern: pattern.as_ref(), path: &path, public, known };
+        let forward = problems.required(at, "forward", forward).and_then(|forward| {
+            forward.compile(&at.key("forward"), defaults.forward, &around, problems)
+        });
+        let demand = demand?;
         let route = Route {
             name: name?,
             origin: context.origin(at),
             methods: methods?,
             encoded_slash: encoded_slash.or(defaults.encoded_slash).unwrap_or(false),
-            access,
-            clients,
-            address_limits: limits.by_address,
-            principal_limits: limits.by_principal,
-            cors,
+            access: demand.access,
+            clients: demand.clients,
+            address_limits: demand.limits.by_address,
+            principal_limits: demand.limits.by_principal,
+            cors: demand.cors,
             body: body?,
             timeouts: timeouts?,
             response_headers: Arc::new(headers?),
@@ -179,6 +173,10 @@ struct DemandTerms {
 }
 
 impl Demand {
+    const fn is_public(&self) -> bool {
+        matches!(self.access, Some(crate::raw::access::Access::Public))
+    }
+
     fn compile(
         self,
         at: &At,
@@ -186,10 +184,10 @@ impl Demand {
         context: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<DemandTerms> {
+        let public = self.is_public();
         let Self { access, clients, limits, cors } = self;
         let sections = known.sections;
         let access = problems.required(at, "access", access);
-        let public = matches!(access, Some(crate::raw::access::Access::Public));
         let access_at = at.key("access");
         let access =
             access.and_then(|raw| raw.compile(&access_at, &sections.issuers, context, problems));
@@ -231,22 +229,27 @@ fn compile_hosts(
     sound.then_some(all)
 }
 
-fn pattern(text: &str, at: &At, problems: &mut Problems) -> Option<PathPattern> {
-    match PathPattern::parse(text) {
-        Ok(pattern) => Some(pattern),
-        Err(error) => {
-            let problem = Problem::new(at.clone(), error.to_string());
-            problems.push(match text.strip_prefix('/') {
-                None => problem.help(format!("did you mean `/{text}`?")),
-                Some(_) if text.ends_with("/*") => {
-                    let base = text.trim_end_matches('*');
-                    problem.help(format!("did you mean `{base}{{*rest}}`?"))
-                }
-                Some(_) => problem.expected("`/x`, `/x/{name}` or `/x/{*rest}`"),
-            });
-            None
+/// The path as it is written, and what it means.
+fn pattern(
+    path: Option<String>,
+    at: &At,
+    problems: &mut Problems,
+) -> (String, Option<PathPattern>) {
+    let Some(text) = problems.required(at, "path", path) else { return (String::new(), None) };
+    let error = match PathPattern::parse(&text) {
+        Ok(pattern) => return (text, Some(pattern)),
+        Err(error) => error,
+    };
+    let problem = Problem::new(at.key("path"), error.to_string());
+    problems.push(match text.strip_prefix('/') {
+        None => problem.help(format!("did you mean `/{text}`?")),
+        Some(_) if text.ends_with("/*") => {
+            let base = text.trim_end_matches('*');
+            problem.help(format!("did you mean `{base}{{*rest}}`?"))
         }
-    }
+        Some(_) => problem.expected("`/x`, `/x/{name}` or `/x/{*rest}`"),
+    });
+    (text, None)
 }
 
 fn compile_methods(

@@ -20,6 +20,7 @@ pub enum Access {
 /// Rules of access.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["any_of"]))]
 pub struct Rules {
     /// Credentials, of which one suffices.
     #[schemars(required)]
@@ -44,6 +45,7 @@ pub enum Credential {
 /// A token of an issuer.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["issuer"]))]
 pub struct Token {
     /// A name of `issuers`.
     #[schemars(required)]

@@ -24,6 +24,7 @@ pub struct Certificates {
 /// A certificate chain and its key.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["certificate", "key"]))]
 pub struct CertificateFile {
     /// PEM file with the chain, the server's own certificate first.
     #[schemars(required)]

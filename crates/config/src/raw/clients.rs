@@ -66,6 +66,7 @@ impl Default for TrustedProxies {
 /// `{any: true}`.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["any"]))]
 pub struct AnyProxy {
     /// `true`: every peer is believed. Only behind a network that lets nobody else in.
     #[schemars(required)]
@@ -86,6 +87,7 @@ pub enum ForwardedHeader {
 /// A flood guard.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["rate"]))]
 pub struct FloodLimit {
     /// Requests in a period.
     #[schemars(required)]

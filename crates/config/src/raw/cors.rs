@@ -9,6 +9,7 @@ use crate::units::Duration;
 /// One policy for other origins.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["name", "origins"]))]
 pub struct Cors {
     /// Its name in this file.
     #[schemars(required)]

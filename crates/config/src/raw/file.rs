@@ -22,6 +22,7 @@ use crate::read::Items;
 /// The file of a gateway.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["version", "hosts", "upstreams", "routes"]))]
 pub struct File {
     /// Version of the language: 1.
     #[schemars(required, extend("const" = 1))]

@@ -8,6 +8,7 @@ use crate::read::{Entries, Items};
 /// Where a route goes.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["upstream"]))]
 pub struct Forward {
     /// A name of `upstreams`.
     #[schemars(required)]

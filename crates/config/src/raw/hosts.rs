@@ -22,6 +22,7 @@ pub enum HostEntry {
 /// A host with TLS settings of its own.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["name"]))]
 pub struct HostDetail {
     /// The name, as in the short form.
     #[schemars(required)]

@@ -9,6 +9,7 @@ use crate::units::Duration;
 /// An issuer of JSON Web Tokens.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["name", "issuer", "audience"]))]
 pub struct Issuer {
     /// Its name in this file.
     #[schemars(required)]
@@ -128,6 +129,7 @@ impl Default for KeysRefresh {
 /// Authorities that are trusted.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["file"]))]
 pub struct TrustFile {
     /// PEM file with their certificates.
     #[schemars(required)]

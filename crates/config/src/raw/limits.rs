@@ -11,6 +11,7 @@ use crate::units::Rate;
 /// One named limit. A request that finds its bucket empty is answered 429 with `Retry-After`.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["name", "key", "rate"]))]
 pub struct Limit {
     /// Its name in this file, in `RateLimit` fields and in metrics.
     #[schemars(required)]

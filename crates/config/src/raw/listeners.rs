@@ -8,6 +8,7 @@ use crate::read::Items;
 /// One address that takes connections.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["name", "address"]))]
 pub struct Listener {
     /// Its name, for the log and the metrics.
     #[schemars(required)]

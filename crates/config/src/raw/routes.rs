@@ -13,6 +13,7 @@ use crate::read::Items;
 /// One route: what it matches, what it demands, where it goes.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["name", "path", "access", "forward"]))]
 pub struct Route {
     /// Its name, for the log and the metrics.
     #[schemars(required)]

@@ -46,6 +46,7 @@ pub enum LogFormat {
 /// The audit log.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["to"]))]
 pub struct AuditLog {
     /// `stdout`, `stderr`, or the path of a file.
     #[schemars(required)]

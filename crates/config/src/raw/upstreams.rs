@@ -10,6 +10,7 @@ use crate::units::Duration;
 /// A named pool of endpoints.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["name", "endpoints"]))]
 pub struct Upstream {
     /// Its name in this file.
     #[schemars(required)]

@@ -74,10 +74,10 @@ impl de::Error for ReadError {
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let found = match unexpected {
-            Unexpected::Unsigned(number) => format!("{number} is out of range"),
-            Unexpected::Signed(number) => format!("{number} is out of range"),
-            other => format!("found {other}"),
+        let found = if let Unexpected::Unsigned(number) = unexpected {
+            format!("{number} is out of range")
+        } else {
+            format!("found {unexpected}")
         };
         Self::nowhere(Problem::new(At::root(), found).expected(in_words(&expected.to_string())))
     }

@@ -148,6 +148,10 @@ fn values_of_the_wrong_kind() {
         "`\"1.3\"` or `\"1.2\"`, in quotes",
         "",
     );
+}
+
+#[test]
+fn words_that_are_none_of_the_choices() {
     check(
         "issuers: [{keys: {fil: x}}]",
         "issuers[0].keys.fil",

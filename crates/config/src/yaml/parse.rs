@@ -104,8 +104,9 @@ fn place(text: &str, location: Location) -> Option<Span> {
         None => offset_of(text, location)?,
     };
     let length = location.span().byte_len().and_then(|length| usize::try_from(length).ok());
-    let start = start.min(text.len());
-    let end = start.saturating_add(length.unwrap_or(1)).min(text.len());
+    // A place of the parser may be inside of a character, such as a byte order mark.
+    let start = text.floor_char_boundary(start);
+    let end = text.ceil_char_boundary(start.saturating_add(length.unwrap_or(1)));
     Some(Span { start, end })
 }
 
@@ -246,7 +247,7 @@ fn mapping(
 /// The line of a byte offset, from 1.
 pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset.min(text.len())).unwrap_or_default();
-    before.iter().filter(|byte| **byte == b'\n').count() + 1
+    before.split(|byte| *byte == b'\n').count()
 }
 
 #[cfg(test)]

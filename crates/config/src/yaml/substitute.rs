@@ -26,7 +26,7 @@ pub(crate) fn substitute(
         }
         Kind::Scalar(scalar) if scalar.text.contains('$') => {
             if let Err(problem) = fill(scalar, at, environment, may_be_unset(at)) {
-                problems.push(problem);
+                problems.push(*problem);
             }
         }
         Kind::Scalar(_) => {}
@@ -43,7 +43,7 @@ fn fill(
     at: &At,
     environment: &Environment,
     may_be_unset: bool,
-) -> Result<(), Problem> {
+) -> Result<(), Box<Problem>> {
     if !matches!(scalar.shape, Shape::Quoted | Shape::Word) {
         return Ok(());
     }
@@ -57,11 +57,12 @@ fn fill(
             filled.push('$');
             rest = after;
         } else if let Some(after) = after.strip_prefix('{') {
-            let (inner, after) = after.split_once('}').ok_or_else(|| unfinished(at))?;
-            match value(inner, at, environment) {
-                Ok(value) => filled.push_str(&value),
-                Err(_) if may_be_unset => {}
-                Err(problem) => return Err(problem),
+            let (inner, after) = after.split_once('}').ok_or_else(|| Box::new(unfinished(at)))?;
+            let (name, default) = reference(inner, at)?;
+            match value(name, default, environment) {
+                Some(value) => filled.push_str(&value),
+                None if may_be_unset => {}
+                None => return Err(Box::new(unset(name, at))),
             }
             references += 1;
             rest = after;
@@ -81,34 +82,38 @@ fn fill(
 }
 
 fn unfinished(at: &At) -> Problem {
-    Problem::new(at.clone(), "a `${` without its `}`")
-        .help("write `$${` for the characters themselves")
+    let problem = Problem::new(at.clone(), "a `${` without its `}`");
+    problem.help("write `$${` for the characters themselves")
 }
 
-/// The value of `NAME` or `NAME:-default`.
-fn value(inner: &str, at: &At, environment: &Environment) -> Result<String, Problem> {
+fn unset(name: &str, at: &At) -> Problem {
+    Problem::new(at.clone(), format!("the environment variable `{name}` is not set"))
+        .help(format!("set it, or give a default: `${{{name}:-default}}`"))
+}
+
+/// The parts of `NAME` or `NAME:-default`.
+fn reference<'i>(inner: &'i str, at: &At) -> Result<(&'i str, Option<&'i str>), Box<Problem>> {
     let (name, default) = match inner.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (inner, None),
     };
     let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
-    let sound = name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit());
-    if !sound {
-        return Err(Problem::new(
-            at.clone(),
-            format!("`${{{inner}}}` names no environment variable"),
-        )
-        .expected("`${NAME}` or `${NAME:-default}`, with a name of letters, digits and _")
-        .help("write `$${` for the characters themselves"));
+    if name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit()) {
+        return Ok((name, default));
     }
+    let message = format!("`${{{inner}}}` names no environment variable");
+    let problem = Problem::new(at.clone(), message)
+        .expected("`${NAME}` or `${NAME:-default}`, with a name of letters, digits and _")
+        .help("write `$${` for the characters themselves");
+    Err(Box::new(problem))
+}
+
+/// The value: the default counts where the variable is not set or empty, as in a shell.
+fn value(name: &str, default: Option<&str>, environment: &Environment) -> Option<String> {
     match (environment.get(name), default) {
-        (Some(value), None) => Ok(value),
-        (Some(value), Some(_)) if !value.is_empty() => Ok(value),
-        (_, Some(default)) => Ok(default.to_owned()),
-        (None, None) => {
-            Err(Problem::new(at.clone(), format!("the environment variable `{name}` is not set"))
-                .help(format!("set it, or give a default: `${{{name}:-default}}`")))
-        }
+        (Some(value), None) => Some(value),
+        (Some(value), Some(_)) if !value.is_empty() => Some(value),
+        (_, default) => default.map(str::to_owned),
     }
 }
 

@@ -102,7 +102,7 @@ fn malformed(reason: &'static str) -> Denial {
 }
 
 /// `tchar` of RFC 9110 §5.6.2.
-const fn is_token_byte(byte: u8) -> bool {
+pub(super) const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,

@@ -4,6 +4,7 @@
 //! parsers could read differently is refused here (RFC 9112 §2.2, §5, §6, §11.2). Where the RFC
 //! leaves a choice between repair and refusal, it refuses.
 
+mod chunks;
 mod fields;
 mod framing;
 mod request_line;
@@ -12,6 +13,7 @@ mod scan;
 use http::Method;
 use portcullis_core::Denial;
 
+pub(crate) use chunks::Chunks;
 pub(crate) use fields::is_disguised;
 pub(crate) use framing::content_length;
 pub(crate) use request_line::{judge_method, judge_target};

@@ -17,8 +17,8 @@ pub(super) fn agrees_with_httparse(bytes: &[u8], accepted: &Accepted) {
     let line: Vec<&str> = head.unwrap().split(' ').collect();
     assert_eq!((request.method, request.path), (Some(line[0]), Some(line[1])), "{shown:?}");
     let named = |name: &str| -> Vec<&[u8]> {
-        let same = |field: &&&httparse::Header<'_>| field.name.eq_ignore_ascii_case(name);
-        let headers: Vec<&httparse::Header<'_>> = request.headers.iter().map(|f| &*f).collect();
+        let same = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(name);
+        let headers: &[httparse::Header<'_>] = request.headers;
         headers.iter().filter(same).map(|field| field.value).collect()
     };
     assert_eq!(named("host").len(), 1, "{shown:?}");
@@ -110,7 +110,7 @@ proptest! {
 
     #[test]
     fn a_good_head_passes_however_it_is_cut(
-        target in "/[!-\"$-~]{0,40}",
+        target in "/[!$-;=?-\\[\\]-_a-~]{0,40}",
         name in "X[!#$%&'*+.^_`|~0-9A-Za-z-]{0,20}",
         value in "[ \t!-~]{0,40}",
         length in any::<u64>(),

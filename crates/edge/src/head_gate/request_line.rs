@@ -89,11 +89,15 @@ pub(crate) fn judge_target(target: &[u8], method: &Method, longest: usize) -> Re
     if target.first() != Some(&b'/') {
         return Err(malformed("the target does not begin with /"));
     }
-    if !target.iter().all(u8::is_ascii_graphic) {
-        return Err(malformed("the target has a character that is not visible ASCII"));
-    }
     if target.contains(&b'#') {
         return Err(malformed("the target has a fragment"));
     }
+    if !target.iter().all(|b| b.is_ascii_graphic() && !NEVER_RAW.contains(b)) {
+        return Err(malformed("the target has a character that must be percent-encoded"));
+    }
     Ok(())
 }
+
+/// Visible characters that RFC 3986 has no place for, and that parsers of URIs refuse, encode or
+/// turn into a slash. Its other outlaws, `[]^{|}`, are read alike by all and often met in queries.
+const NEVER_RAW: &[u8] = b"\"<>\\`";

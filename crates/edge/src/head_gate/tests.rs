@@ -74,6 +74,9 @@ fn the_target_begins_with_a_slash() {
     fails("GET /ü HTTP/1.1⏎Host: api.test⏎⏎", 400);
     fails("GET /a\tb HTTP/1.1⏎Host: api.test⏎⏎", 400);
     fails("GET /\u{7f} HTTP/1.1⏎Host: api.test⏎⏎", 400);
+    for character in ['"', '<', '>', '\\', '`'] {
+        fails(&format!("GET /?{character} HTTP/1.1⏎Host: api.test⏎⏎"), 400);
+    }
 }
 
 #[test]

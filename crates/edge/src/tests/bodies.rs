@@ -2,7 +2,7 @@
 
 use super::*;
 
-const MUCH: usize = 4 << 20;
+const MUCH: usize = 2 << 20;
 
 #[tokio::test]
 async fn a_body_comes_through_whole() {

@@ -48,6 +48,21 @@ async fn a_trusted_proxy_is_no_client() {
     }
 }
 
+/// `[::]` takes IPv4 too, and a client is told by its IPv4 address then.
+#[tokio::test]
+async fn a_dual_stack_listener_knows_ipv4_clients() {
+    let exempt = vec!["127.0.0.0/8".parse().unwrap()];
+    let settings =
+        ConnectionSettings { per_client: 0, per_client_exempt: exempt, ..Default::default() };
+    let gateway = Gateway::start(settings);
+    let bound = BoundListener::bind("[::]:0".parse().unwrap()).unwrap();
+    let port = bound.local_addr().port();
+    let named = ListenerSettings { name: "dual".into(), tls: None };
+    bound.serve(&gateway.edge, named, service::proxy(&gateway.echo));
+    let mut client = Client(TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+    assert!(is_served(&mut client).await);
+}
+
 #[tokio::test]
 async fn a_taken_port_is_an_error_at_bind() {
     let gateway = Gateway::start(ConnectionSettings::default());

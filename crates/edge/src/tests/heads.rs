@@ -34,23 +34,21 @@ async fn refused(gateway: &Gateway, request: &str, status: u16) {
 async fn a_good_request_reaches_the_service_unchanged() {
     let gateway = Gateway::start(ConnectionSettings::default());
     let mut client = gateway.connect().await;
-    client.send(wire("GET /a/../b%2e?q=<1>&\"x\"|{y} HTTP/1.1⏎Host: API.test:80⏎⏎")).await;
+    client.send(wire("GET /a/../b%2e?q=[1]&'x'|{y} HTTP/1.1⏎Host: API.test:80⏎⏎")).await;
     let answer = client.answer().await;
-    assert_eq!(body(&answer), "GET /a/../b%2e?q=<1>&\"x\"|{y} API.test:80 [] main");
+    assert_eq!(body(&answer), "GET /a/../b%2e?q=[1]&'x'|{y} API.test:80 [] main");
 }
 
 /// What the gate accepts of a target, the proxy must accept too, and not repair.
 #[tokio::test]
 async fn every_accepted_target_is_the_one_the_service_sees() {
     let gateway = Gateway::start(ConnectionSettings::default());
-    let graphic: String = ('!'..='~').filter(|c| *c != '#').collect();
+    let graphic: String = ('!'..='~').filter(|c| !"#\"<>\\`".contains(*c)).collect();
     let targets = [
         format!("/{graphic}"),
         format!("/?{graphic}"),
         "//evil.test/x".to_owned(),
-        "/\\evil.test/x".to_owned(),
         "/http://evil.test/".to_owned(),
-        "/http:/\\evil.test/".to_owned(),
         "/@evil.test".to_owned(),
         "/:80".to_owned(),
         "/%00%0d%0a%zz%".to_owned(),

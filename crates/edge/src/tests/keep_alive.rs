@@ -41,6 +41,30 @@ async fn pipelined_requests_are_answered_in_order() {
     assert_eq!(body(&client.answer().await), "GET /3 a.test [] main");
 }
 
+/// Wherever one packet ends and the next begins, the requests are the same.
+#[tokio::test]
+async fn pipelined_requests_are_the_same_however_they_are_cut() {
+    let gateway = Gateway::start(ConnectionSettings::default());
+    let requests = wire(
+        "POST /1 HTTP/1.1⏎Host: a.test⏎Content-Length: 12⏎⏎GET /x HTTP/GET /2 HTTP/1.1⏎Host: \
+         a.test⏎⏎POST /3 HTTP/1.1⏎Host: a.test⏎Content-Length: 2⏎⏎⏎GET /4 HTTP/1.1⏎Host: a.test⏎⏎",
+    );
+    for cut in (1..=9).chain([20, 40, 60, 61, 62, 63, 64, 65, 80, 110]) {
+        let mut client = gateway.connect().await;
+        client.0.set_nodelay(true).unwrap();
+        for part in requests.as_bytes().chunks(cut) {
+            client.send(part).await;
+            tokio::task::yield_now().await;
+        }
+        for expected in
+            ["POST /1 a.test [GET /x HTTP/]", "GET /2 a.test []", "POST /3 a.test [\r\n]"]
+        {
+            assert_eq!(body(&client.answer().await), format!("{expected} main"), "cut {cut}");
+        }
+        assert_eq!(body(&client.answer().await), "GET /4 a.test [] main", "cut {cut}");
+    }
+}
+
 /// The second request is judged like the first, though it came along with it.
 #[tokio::test]
 async fn a_pipelined_request_passes_the_gate_too() {
@@ -69,18 +93,45 @@ async fn a_request_that_comes_while_another_is_served_waits_its_turn() {
     assert_eq!(body(&client.answer().await), "GET /2 a.test [] main");
 }
 
-/// pingora finds the end of a chunked body itself and may read past it. It then closes: nothing
-/// that it read is ever taken for a request.
+/// The fence holds bytes back, but not the news that the client has gone.
 #[tokio::test]
-async fn nothing_behind_a_chunked_body_reaches_the_service_unjudged() {
+async fn a_client_that_goes_is_noticed_while_its_request_is_served() {
     let gateway = Gateway::start(ConnectionSettings::default());
-    let answers = gateway
-        .exchange(wire(
-            "POST /1 HTTP/1.1⏎Host: a.test⏎Transfer-Encoding: chunked⏎⏎3⏎abc⏎0⏎⏎GET /2 HTTP/1.1⏎⏎",
-        ))
-        .await;
-    assert_eq!(body(&answers), "POST /1 a.test [abc] main");
-    assert_eq!(gateway.echo.count(), 1);
+    let mut client = gateway.connect().await;
+    client.send(wire("GET /wait HTTP/1.1⏎Host: a.test⏎⏎")).await;
+    gateway.echo.is_waiting().await;
+    drop(client);
+    let mut gone = gateway.echo.gone.subscribe();
+    tokio::time::timeout(HANGS, gone.wait_for(|gone| *gone)).await.expect("not noticed").unwrap();
+}
+
+#[tokio::test]
+async fn what_is_behind_a_chunked_body_passes_the_gate_too() {
+    let gateway = Gateway::start(ConnectionSettings::default());
+    let mut client = gateway.connect().await;
+    let chunked = "POST /1 HTTP/1.1⏎Host: a.test⏎Transfer-Encoding: chunked⏎⏎3⏎abc⏎0⏎X: y⏎⏎";
+    client.send(wire(&format!("{chunked}GET /2 HTTP/1.1⏎Host: a.test⏎⏎GET /3 HTTP/1.1⏎⏎"))).await;
+    assert_eq!(body(&client.answer().await), "POST /1 a.test [abc] main");
+    assert_eq!(body(&client.answer().await), "GET /2 a.test [] main");
+    assert_eq!(status(&client.rest().await), "400");
+    assert_eq!(gateway.echo.count(), 2);
+}
+
+/// Grammar that a lenient reader would repair ends the connection, and no second request is made of
+/// what follows.
+#[tokio::test]
+async fn a_malformed_chunked_body_ends_the_connection() {
+    let gateway = Gateway::start(ConnectionSettings::default());
+    for body in
+        ["3 x⏎abc⏎0⏎⏎", "3\nabc⏎0⏎⏎", "3;a\nb⏎abc⏎0⏎⏎", "3⏎abc0⏎⏎", "3⏎abc⏎0⏎\n", "+3⏎abc⏎0⏎⏎"]
+    {
+        let head = "POST /1 HTTP/1.1⏎Host: a.test⏎Transfer-Encoding: chunked⏎⏎";
+        let before = gateway.echo.count();
+        let answer =
+            gateway.exchange(wire(&format!("{head}{body}GET /2 HTTP/1.1⏎Host: a.test⏎⏎"))).await;
+        assert_ne!(status(&answer), "200", "{body:?}: {answer}");
+        assert_eq!(gateway.echo.count(), before + 1, "{body:?}");
+    }
 }
 
 #[tokio::test]

@@ -55,9 +55,8 @@ impl Recorder {
         let mut lines = self.0.subscribe();
         let enough = |lines: &Vec<String>| lines.iter().filter(|l| *l == line).count() >= times;
         let found = lines.wait_for(enough);
-        if tokio::time::timeout(HANGS, found).await.is_err() {
-            panic!("no {line:?} in {:?}", self.lines());
-        }
+        let found = tokio::time::timeout(HANGS, found).await;
+        assert!(found.is_ok(), "no {line:?} in {:?}", self.lines());
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) struct Echo {
     pub(super) seen: Mutex<Vec<String>>,
     pub(super) waiting: watch::Sender<usize>,
     pub(super) released: watch::Sender<bool>,
+    pub(super) gone: watch::Sender<bool>,
 }
 
 impl Echo {
@@ -59,7 +60,7 @@ impl ProxyHttp for Service {
         let head = session.req_header();
         let path = String::from_utf8_lossy(head.raw_path()).into_owned();
         let host = head.headers.get("host").map(|host| String::from_utf8_lossy(host.as_bytes()));
-        let host = host.map(|host| host.into_owned()).unwrap_or_default();
+        let host = host.unwrap_or_default();
         let line = format!("{} {path} {host}", head.method);
         self.0.seen.lock().push(line.clone());
         if path == "/early" {
@@ -68,7 +69,14 @@ impl ProxyHttp for Service {
         if path == "/wait" {
             self.0.waiting.send_modify(|count| *count += 1);
             let mut released = self.0.released.subscribe();
-            released.wait_for(|released| *released).await.unwrap();
+            // As the proxy does while it waits for an upstream: it listens to the client too.
+            tokio::select! {
+                released = released.wait_for(|released| *released) => drop(released.unwrap()),
+                idle = session.read_body_or_idle(true) => {
+                    self.0.gone.send_replace(true);
+                    return idle.map(|_| true);
+                }
+            }
         }
         let mut body = Vec::new();
         while let Some(part) = session.read_request_body().await? {

@@ -134,6 +134,7 @@ async fn an_http_2_preface_has_a_deadline_and_one_form() {
     let mut bytes = Vec::new();
     tokio::time::timeout(HANGS, silent.read_to_end(&mut bytes)).await.unwrap().unwrap();
     gateway.recorder.saw("handshake main timed_out").await;
+    let (gateway, store) = start(ConnectionSettings::default(), BOTH);
     let mut wrong = connect(&gateway, &store, "a.test", &["h2"]).await.unwrap();
     wrong.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
     tokio::time::timeout(HANGS, wrong.read_to_end(&mut bytes)).await.unwrap().unwrap();

@@ -64,7 +64,7 @@ fn c47_aliases_that_multiply_are_refused_fast() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
     for level in 1..10 {
         let below = format!("*a{},", level - 1).repeat(9);
-        bomb.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+        bomb = format!("{bomb}a{level}: &a{level} [{below}]\n");
     }
     let (tree, problems) = read(&bomb);
     assert!(tree.is_none());
