@@ -89,6 +89,7 @@ def program():
 
 def output(*arguments):
     environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
+    environment.pop("PORTCULLIS_CONFIG", None)
     return subprocess.run(arguments, check=True, capture_output=True, text=True, env=environment).stdout
 
 

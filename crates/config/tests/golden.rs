@@ -54,3 +54,10 @@ fn every_file_of_testdata() {
         check(&name);
     }
 }
+
+#[test]
+fn ten_mistakes_give_ten_problems() {
+    let text = std::fs::read_to_string(testdata().join("ten_mistakes.yaml")).expect("testdata");
+    let report = check_text("ten_mistakes.yaml", &text, &options()).expect_err("mistakes");
+    assert_eq!(report.problems().len(), 10, "{report}");
+}

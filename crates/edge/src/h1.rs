@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::answer::Answer;
-use crate::head_gate::{Accepted, HeadGate, HeadLimits, Rejected};
+use crate::head_gate::{Accepted, Body, HeadGate, HeadLimits, Rejected};
 use crate::stream::{EdgeStream, Fence};
 use crate::{ConnectionSettings, Edge, Refused};
 
@@ -113,7 +113,10 @@ where
     A: HttpServerApp + Send + Sync + 'static,
 {
     let head = stream.take_ahead(accepted.length);
-    stream.set_fence(if accepted.upgrade { Fence::Open } else { accepted.body.into() });
+    // A request that may turn into another protocol has no end; one with a body is asked to send it
+    // first, and keeps its fence.
+    let is_open = accepted.upgrade && accepted.body == Body::Length(0);
+    stream.set_fence(if is_open { Fence::Open } else { accepted.body.into() });
     let mut session = ServerSession::new_http1(Box::new(stream));
     session.set_pipelined_prefix(head);
     let (stream, _) = app.process_new_http(session, stop).await?.consume();

@@ -16,23 +16,23 @@ const DECISIONS: (usize, usize) = (100, 1000);
 
 /// What the admin listener needs.
 #[derive(Clone, Debug)]
-pub struct Admin {
+pub(crate) struct Admin {
     runtime: Arc<Runtime>,
     token: Secret,
 }
 
 impl Admin {
     /// Asks every caller for `token`.
-    pub fn new(runtime: Arc<Runtime>, token: Secret) -> Self {
+    pub(crate) fn new(runtime: Arc<Runtime>, token: Secret) -> Self {
         Self { runtime, token }
     }
 
     /// Answers one request.
-    pub async fn answer(self, request: Request) -> Reply {
-        if !names_this_machine(&request) {
+    pub(crate) fn answer(&self, request: &Request) -> Reply {
+        if !names_this_machine(request) {
             return web::json(StatusCode::MISDIRECTED_REQUEST, &json!({"error": "wrong host"}));
         }
-        if !self.knows_token(&request) {
+        if !self.knows_token(request) {
             let mut reply = web::json(StatusCode::UNAUTHORIZED, &json!({"error": "token needed"}));
             let challenge = http::HeaderValue::from_static("Bearer");
             reply.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

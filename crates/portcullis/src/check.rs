@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::cli::{CheckArgs, FailOn, Format, print_line};
 
 /// Prints mistakes or advice. Exit codes: 0 fine, 1 mistakes, 3 advice at or above `--fail-on`.
-pub fn check(args: &CheckArgs) -> ExitCode {
+pub(crate) fn check(args: &CheckArgs) -> ExitCode {
     let mut options = LoadOptions::new(Clock::system());
     options.read_files = !args.no_files;
     match portcullis_config::load(&args.file, &options) {

@@ -12,7 +12,7 @@ use crate::{check, demo, explain, logs, run};
 /// The security gateway in front of APIs you already have.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", disable_version_flag = true, arg_required_else_help = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -42,7 +42,7 @@ struct RunArgs {
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// The configuration.
     #[arg(value_name = "FILE", env = "PORTCULLIS_CONFIG", default_value = "gateway.yaml")]
     pub file: PathBuf,
@@ -59,7 +59,7 @@ pub struct CheckArgs {
 
 /// How `check` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people.
     Text,
     /// For programs: an array of objects.
@@ -68,7 +68,7 @@ pub enum Format {
 
 /// From which level on advice fails `check`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FailOn {
+pub(crate) enum FailOn {
     /// Never.
     None,
     /// Any advice.
@@ -79,7 +79,7 @@ pub enum FailOn {
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
-pub struct ExplainArgs {
+pub(crate) struct ExplainArgs {
     /// The configuration.
     #[arg(long, value_name = "FILE", env = "PORTCULLIS_CONFIG", default_value = "gateway.yaml")]
     pub config: PathBuf,
@@ -103,7 +103,7 @@ pub struct ExplainArgs {
 }
 
 /// Runs the command; its exit codes are a contract (see docs/cli.md).
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -115,9 +115,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Demo => in_runtime(demo::run()),
         Command::Explain(args) => explain::explain(&args),
-        Command::Run(args) => {
-            in_runtime(run::serve(Options { file: args.config, on_ready: None }))
-        }
+        Command::Run(args) => in_runtime(run::serve(Options { file: args.config, on_ready: None })),
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&portcullis_config::schema());
             print_line(&schema.unwrap_or_default())
@@ -146,7 +144,7 @@ fn report(failure: &Failure) -> ExitCode {
 }
 
 /// Prints to standard output; a closed pipe is no failure of ours.
-pub fn print_line(text: &str) -> ExitCode {
+pub(crate) fn print_line(text: &str) -> ExitCode {
     writeln!(std::io::stdout().lock(), "{text}").ok();
     ExitCode::SUCCESS
 }

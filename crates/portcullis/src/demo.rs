@@ -13,13 +13,15 @@ use crate::run::{self, Failure, Options};
 use crate::web::{Place, Server};
 
 /// The example file, as it stands in the repository.
-pub const EXAMPLE: &str = include_str!("../../../gateway.example.yaml");
+pub(crate) const EXAMPLE: &str = include_str!("../../../gateway.example.yaml");
 
-const ISSUER: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8081));
-const APP: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8082));
+const ISSUER: SocketAddr =
+    SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8081));
+const APP: SocketAddr =
+    SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8082));
 
 /// Serves the demo until it is stopped.
-pub async fn run() -> Result<(), Failure> {
+pub(crate) async fn run() -> Result<(), Failure> {
     let issuer = issuer::DemoIssuer::new("http://127.0.0.1:8081", "demo-api");
     let issuer_server = bind(ISSUER, "demo issuer").await?;
     let app_server = bind(APP, "demo app").await?;
@@ -27,7 +29,8 @@ pub async fn run() -> Result<(), Failure> {
     tokio::spawn(issuer_server.serve(issuer.handler()));
     tokio::spawn(app_server.serve(app::answer));
     let folder = run::state_folder()?.join("demo");
-    let file = write_example(&folder).map_err(|error| Failure::start(format!("demo folder: {error}")))?;
+    let file =
+        write_example(&folder).map_err(|error| Failure::start(format!("demo folder: {error}")))?;
     let options = Options { file, on_ready: Some(Box::new(move || print(&lines))) };
     run::serve(options).await
 }

@@ -10,14 +10,14 @@ use portcullis_proxy::{Record, Recorder};
 
 /// Hears the edge.
 #[derive(Debug)]
-pub struct Events {
+pub(crate) struct Events {
     recorder: Arc<Recorder>,
     clock: Clock,
 }
 
 impl Events {
     /// Writes to `recorder`.
-    pub fn new(recorder: Arc<Recorder>, clock: Clock) -> Self {
+    pub(crate) fn new(recorder: Arc<Recorder>, clock: Clock) -> Self {
         Self { recorder, clock }
     }
 }

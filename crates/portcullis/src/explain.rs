@@ -7,7 +7,9 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use portcullis_config::snapshot::Snapshot;
 use portcullis_config::{LoadOptions, Loaded};
-use portcullis_core::{Authority, CanonicalPath, Clock, ConnMeta, Head, Refusal, Timestamp, TlsMeta};
+use portcullis_core::{
+    Authority, CanonicalPath, Clock, ConnMeta, Head, Refusal, Timestamp, TlsMeta,
+};
 use portcullis_policy::{Decision, Origin, Stage, Trace, Verdict};
 use portcullis_proxy::Redaction;
 
@@ -27,7 +29,7 @@ impl Trace for Notes {
 struct Unusable(String);
 
 /// Exit codes: 0 would be forwarded, 1 would be refused, 2 the arguments or the file are wrong.
-pub fn explain(args: &ExplainArgs) -> ExitCode {
+pub(crate) fn explain(args: &ExplainArgs) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(explained(args)),
@@ -77,7 +79,10 @@ async fn judged(args: &ExplainArgs, snapshot: &Snapshot, request: &MadeUp) -> (S
         Ok(head) => head,
         Err(refusal) => {
             let line = format!("head: {}", refusal.reason());
-            return (format!("{text}\n{line}\n\n{}", verdict_line(args, &Err(refusal), None)), false);
+            return (
+                format!("{text}\n{line}\n\n{}", verdict_line(args, &Err(refusal), None)),
+                false,
+            );
         }
     };
     let clients = &snapshot.pipeline.clients;
@@ -104,7 +109,12 @@ fn place(args: &ExplainArgs, origin: Origin) -> String {
     }
 }
 
-fn summary(args: &ExplainArgs, snapshot: &Snapshot, head: &Head<'_>, decision: &Decision) -> String {
+fn summary(
+    args: &ExplainArgs,
+    snapshot: &Snapshot,
+    head: &Head<'_>,
+    decision: &Decision,
+) -> String {
     let route = decision.route.as_ref();
     match &decision.verdict {
         Verdict::Deny(refusal) => verdict_line(args, &Err(refusal.clone()), route),
@@ -119,7 +129,9 @@ fn summary(args: &ExplainArgs, snapshot: &Snapshot, head: &Head<'_>, decision: &
             let upstream = &forward.upstream.name;
             let endpoints = snapshot.upstreams.get(upstream).map_or(0, |u| u.endpoints.len());
             let line = verdict_line(args, &Ok("forwarded"), route);
-            format!("{line}\nto upstream {upstream} ({endpoints} endpoints) as {path}\nidentity fields: {told}")
+            format!(
+                "{line}\nto upstream {upstream} ({endpoints} endpoints) as {path}\nidentity fields: {told}"
+            )
         }
         Verdict::Preflight(answer) => {
             let fields: Vec<String> = answer
@@ -165,8 +177,10 @@ impl MadeUp {
         let unusable = |text: &str| Unusable(text.to_owned());
         let method = Method::from_bytes(args.method.as_bytes());
         let method = method.map_err(|_| unusable("the method is not a token"))?;
-        let (scheme, rest) =
-            args.url.split_once("://").ok_or_else(|| unusable("the URL needs https:// or http://"))?;
+        let (scheme, rest) = args
+            .url
+            .split_once("://")
+            .ok_or_else(|| unusable("the URL needs https:// or http://"))?;
         let https = match scheme {
             "https" => true,
             "http" => false,

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 /// Why a listener is not there. The file or the machine must be mended.
 #[derive(Debug, Error)]
-pub enum ListenError {
+pub(crate) enum ListenError {
     /// The address cannot be had.
     #[error("listener {name} cannot listen on {address}: {error}")]
     Bind {
@@ -40,30 +40,29 @@ struct Active {
 
 /// All that are served.
 #[derive(Debug, Default)]
-pub struct Listeners {
+pub(crate) struct Listeners {
     active: HashMap<Arc<str>, Active>,
 }
 
 /// What a new set needs bound, before it is taken.
 #[derive(Debug)]
-pub struct Change {
+pub(crate) struct Change {
     wanted: Vec<(ListenerPlan, Option<TlsAcceptor>)>,
     bound: HashMap<Arc<str>, BoundListener>,
 }
 
 impl Listeners {
     /// Binds what is new in `wanted`; nothing that is served changes yet.
-    pub fn plan(
+    pub(crate) fn plan(
         &self,
         wanted: Vec<(ListenerPlan, Option<TlsAcceptor>)>,
     ) -> Result<Change, ListenError> {
         let mut bound = HashMap::new();
         for (plan, acceptor) in &wanted {
-            if let Some(active) = self.kept(plan) {
-                if active.policy.is_some() != acceptor.is_some() {
-                    return Err(ListenError::Kind(Arc::clone(&plan.name)));
-                }
-                continue;
+            match self.kept(plan).map(|active| active.policy.is_some() == acceptor.is_some()) {
+                Some(true) => continue,
+                Some(false) => return Err(ListenError::Kind(Arc::clone(&plan.name))),
+                None => {}
             }
             let listener = BoundListener::bind(plan.address).map_err(|error| {
                 let (name, address) = (Arc::clone(&plan.name), plan.address);
@@ -81,7 +80,7 @@ impl Listeners {
 
     /// Takes the change: new ones are served, kept ones get their new TLS policy, the others drain.
     /// Returns a line for each that is new, with its real address.
-    pub fn take(
+    pub(crate) fn take(
         &mut self,
         change: Change,
         edge: &Edge,
@@ -93,14 +92,9 @@ impl Listeners {
         for (plan, acceptor) in wanted {
             let name = Arc::clone(&plan.name);
             let active = match (bound.remove(&name), before.remove(&name)) {
-                (None, Some(active)) => {
-                    if let (Some(policy), Some(acceptor)) = (&active.policy, acceptor) {
-                        policy.store(Arc::new(acceptor));
-                    }
-                    Active { plan, ..active }
-                }
+                (None, Some(served)) => served.renewed(plan, acceptor),
                 (Some(listener), old) => {
-                    old.iter().for_each(|active| active.listener.stop());
+                    stop(old.as_ref());
                     lines.push(format!("listening {name} {}", listener.local_addr()));
                     serve(listener, plan, acceptor, edge, proxy)
                 }
@@ -108,8 +102,19 @@ impl Listeners {
             };
             self.active.insert(name, active);
         }
-        before.values().for_each(|active| active.listener.stop());
+        for gone in before.values() {
+            gone.listener.stop();
+        }
         lines
+    }
+}
+
+impl Active {
+    fn renewed(self, plan: ListenerPlan, acceptor: Option<TlsAcceptor>) -> Self {
+        if let (Some(policy), Some(acceptor)) = (&self.policy, acceptor) {
+            policy.store(Arc::new(acceptor));
+        }
+        Self { plan, ..self }
     }
 }
 
@@ -124,4 +129,10 @@ fn serve(
     let settings = ListenerSettings { name: Arc::clone(&plan.name), tls: policy.clone() };
     let listener = listener.serve(edge, settings, Arc::clone(proxy));
     Active { plan, policy, listener }
+}
+
+fn stop(active: Option<&Active>) {
+    if let Some(active) = active {
+        active.listener.stop();
+    }
 }

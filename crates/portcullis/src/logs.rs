@@ -17,7 +17,7 @@ const QUEUE: usize = 8192;
 
 /// Where a log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     /// A file, appended to.
     File(PathBuf),
     /// Nowhere.
@@ -29,7 +29,7 @@ pub enum Target {
 }
 
 /// The targets that the file names: access log, audit log.
-pub fn targets(terms: &TelemetryTerms) -> (Target, Target) {
+pub(crate) fn targets(terms: &TelemetryTerms) -> (Target, Target) {
     let target = |log: &LogTarget| match log {
         LogTarget::File(path) => Target::File(path.clone()),
         LogTarget::Stderr => Target::Stderr,
@@ -39,16 +39,16 @@ pub fn targets(terms: &TelemetryTerms) -> (Target, Target) {
 }
 
 /// Access log and audit log, opened.
-pub type Writers = (Option<Writer>, Option<Writer>);
+pub(crate) type Writers = (Option<Writer>, Option<Writer>);
 
 /// Opens both.
-pub fn start(access: &Target, audit: &Target) -> std::io::Result<Writers> {
+pub(crate) fn start(access: &Target, audit: &Target) -> std::io::Result<Writers> {
     Ok((Writer::start(access)?, Writer::start(audit)?))
 }
 
 /// A thread that writes lines; ends when it is dropped and the queue is empty.
 #[derive(Debug)]
-pub struct Writer {
+pub(crate) struct Writer {
     lines: Option<SyncSender<String>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -64,7 +64,8 @@ impl Writer {
             Target::Stdout => Box::new(std::io::stdout()),
         };
         let (lines, queue) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || write(out, &queue))?;
+        let thread =
+            std::thread::Builder::new().name("log".to_owned()).spawn(move || write(out, &queue))?;
         Ok(Some(Self { lines: Some(lines), thread: Mutex::new(Some(thread)) }))
     }
 }
@@ -97,7 +98,7 @@ fn write(out: Box<dyn Write + Send>, queue: &Receiver<String>) {
 
 /// The two logs of requests; targets change on reload.
 #[derive(Debug)]
-pub struct Logs {
+pub(crate) struct Logs {
     access: ArcSwapOption<Writer>,
     audit: ArcSwapOption<Writer>,
     metrics: Arc<Metrics>,
@@ -105,24 +106,24 @@ pub struct Logs {
 
 impl Logs {
     /// Both off.
-    pub fn new(metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         Self { access: ArcSwapOption::empty(), audit: ArcSwapOption::empty(), metrics }
     }
 
     /// Opens both targets; on an error nothing changes.
-    pub fn open(&self, access: &Target, audit: &Target) -> std::io::Result<()> {
+    pub(crate) fn open(&self, access: &Target, audit: &Target) -> std::io::Result<()> {
         self.replace(start(access, audit)?);
         Ok(())
     }
 
     /// Takes new writers, so that rotated files are let go.
-    pub fn replace(&self, (access, audit): Writers) {
+    pub(crate) fn replace(&self, (access, audit): Writers) {
         self.access.store(access.map(Arc::new));
         self.audit.store(audit.map(Arc::new));
     }
 
     /// Writes what is queued and stops.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.access.store(None);
         self.audit.store(None);
     }
@@ -147,7 +148,7 @@ impl LogSink for Logs {
 }
 
 /// Our own log: JSON on standard error, pingora's lines at warnings and above.
-pub fn start_own_log() {
+pub(crate) fn start_own_log() {
     let filter = EnvFilter::new("info,pingora=warn,pingora_core=warn,pingora_proxy=warn");
     let log = tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_env_filter(filter);
     tracing_log::LogTracer::init().ok();

@@ -1,5 +1,6 @@
 //! The listeners for operators, rebound when their address changes.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use portcullis_config::snapshot::{AdminAddress, AdminTerms};
@@ -13,7 +14,7 @@ use crate::web::{Place, Server};
 
 /// The two servers.
 #[derive(Debug, Default)]
-pub struct Operators {
+pub(crate) struct Operators {
     admin: Option<Running>,
     probes: Option<Running>,
 }
@@ -34,7 +35,7 @@ impl Drop for Running {
 impl Operators {
     /// Serves at the addresses of `terms`. Both are bound before either changes. Returns a line for
     /// each that is new, with its real address.
-    pub async fn set(
+    pub(crate) async fn set(
         &mut self,
         runtime: &Arc<Runtime>,
         terms: &AdminTerms,
@@ -45,7 +46,11 @@ impl Operators {
             AdminAddress::Unix(path) => Place::Unix(path.clone()),
         };
         let probes_place = Place::Tcp(terms.probes);
-        if self.admin.as_ref().is_some_and(|a| a.token.as_ref() != Some(token) && a.place == admin_place) {
+        if self
+            .admin
+            .as_ref()
+            .is_some_and(|a| a.token.as_ref() != Some(token) && a.place == admin_place)
+        {
             // The same place under another token: the old server gives it up first.
             self.admin = None;
             tokio::task::yield_now().await;
@@ -56,13 +61,13 @@ impl Operators {
         if let Some(server) = admin {
             lines.push(format!("listening admin {}", server.address()));
             let state = Admin::new(Arc::clone(runtime), token.clone());
-            let task = tokio::spawn(server.serve(move |request| state.clone().answer(request)));
+            let task = tokio::spawn(server.serve(move |request| ready(state.answer(&request))));
             self.admin = Some(Running { place: admin_place, token: Some(token.clone()), task });
         }
         if let Some(server) = probes {
             lines.push(format!("listening probes {}", server.address()));
             let runtime = Arc::clone(runtime);
-            let handler = move |request| probes::answer(Arc::clone(&runtime), request);
+            let handler = move |request| ready(probes::answer(&runtime, &request));
             let task = tokio::spawn(server.serve(handler));
             self.probes = Some(Running { place: probes_place, token: None, task });
         }

@@ -4,9 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use base64::Engine;
 use http::HeaderMap;
 use portcullis_authn::identity::{SigningSettings, generate_key_pem};
-use portcullis_config::snapshot::{ConnectionTerms, IdentityTerms, ListenerPlan, Snapshot, TlsTerms};
+use portcullis_config::snapshot::{
+    ConnectionTerms, IdentityTerms, ListenerPlan, Snapshot, TlsTerms,
+};
 use portcullis_core::{Clock, Secret, random};
 use portcullis_edge::ConnectionSettings;
 use portcullis_policy::{Handover, HeaderPolicy, IdentitySigner, Pipeline};
@@ -19,7 +22,7 @@ use crate::runtime::Running;
 
 /// Why a compiled file cannot serve.
 #[derive(Debug, Error)]
-pub enum PrepareError {
+pub(crate) enum PrepareError {
     /// Certificates.
     #[error("certificates: {0}")]
     Certificates(String),
@@ -42,7 +45,7 @@ pub enum PrepareError {
 
 /// Ready to be swapped in.
 #[derive(Debug)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// For the proxy.
     pub serving: Serving,
     /// For the runtime.
@@ -61,7 +64,7 @@ pub struct Prepared {
 
 /// What a new snapshot takes over.
 #[derive(Debug, Default)]
-pub struct Previous<'p> {
+pub(crate) struct Previous<'p> {
     /// Certificates and ticket keys.
     pub certificates: Option<&'p CertificateStore>,
     /// Pools whose settings did not change.
@@ -69,7 +72,7 @@ pub struct Previous<'p> {
 }
 
 /// Prepares `snapshot`.
-pub fn prepare(
+pub(crate) fn prepare(
     snapshot: Snapshot,
     previous: &Previous<'_>,
     state: &StateFolder,
@@ -85,11 +88,8 @@ pub fn prepare(
         None => made_token(state)?,
     };
     let connections = connection_settings(&snapshot.connections);
-    let handover = Handover {
-        limiters: snapshot.limiters,
-        keys: snapshot.keys,
-        clock: clock.clone(),
-    };
+    let handover =
+        Handover { limiters: snapshot.limiters, keys: snapshot.keys, clock: clock.clone() };
     let running = Running {
         hash: snapshot.hash,
         loaded: clock.now(),
@@ -169,7 +169,8 @@ fn acceptors(
             protocols: terms.protocols.clone(),
         };
         let acceptor = TlsAcceptor::new(tls);
-        let acceptor = acceptor.map_err(|error| PrepareError::Tls(Arc::clone(&plan.name), error))?;
+        let acceptor =
+            acceptor.map_err(|error| PrepareError::Tls(Arc::clone(&plan.name), error))?;
         Ok((plan.clone(), Some(acceptor)))
     };
     snapshot.listeners.iter().map(one).collect()
@@ -218,7 +219,7 @@ fn signer(
 /// The admin token, made at first start.
 fn made_token(state: &StateFolder) -> Result<Secret, PrepareError> {
     let drawn = random::bytes::<32>().ok_or(PrepareError::Random)?;
-    let text: String = drawn.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(drawn);
     Ok(state.read_or_create("admin.token", || text.into_bytes())?)
 }
 

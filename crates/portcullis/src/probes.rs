@@ -1,7 +1,5 @@
 //! The probes listener: alive, ready, metrics, and the keys of the identity token. No token.
 
-use std::sync::Arc;
-
 use http::{Method, StatusCode};
 use prometheus::{Encoder, TextEncoder};
 use serde_json::json;
@@ -10,15 +8,15 @@ use crate::runtime::Runtime;
 use crate::web::{self, Reply, Request};
 
 /// Answers one request.
-pub async fn answer(runtime: Arc<Runtime>, request: Request) -> Reply {
+pub(crate) fn answer(runtime: &Runtime, request: &Request) -> Reply {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return web::json(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "only GET"}));
     }
     match request.uri().path() {
         "/healthz" => web::json(StatusCode::OK, &json!({"status": "alive"})),
-        "/readyz" => readiness(&runtime),
-        "/metrics" => metrics(&runtime),
-        "/.well-known/portcullis/jwks.json" => identity_keys(&runtime),
+        "/readyz" => readiness(runtime),
+        "/metrics" => metrics(runtime),
+        "/.well-known/portcullis/jwks.json" => identity_keys(runtime),
         _ => web::json(StatusCode::NOT_FOUND, &json!({"error": "not found"})),
     }
 }

@@ -23,7 +23,7 @@ use crate::run::start_keys;
 use crate::runtime::Runtime;
 
 /// Holds what a reload replaces.
-pub struct Reloader {
+pub(crate) struct Reloader {
     /// The configuration.
     pub file: PathBuf,
     /// Where made secrets are kept.
@@ -52,13 +52,13 @@ pub struct Reloader {
 
 impl Reloader {
     /// The configuration and all files it names.
-    pub fn watched(&self) -> impl Iterator<Item = &Path> {
+    pub(crate) fn watched(&self) -> impl Iterator<Item = &Path> {
         std::iter::once(self.file.as_path()).chain(self.files.iter().map(PathBuf::as_path))
     }
 
     /// Something changed on disk: certificates first, which keep the old pair on any mistake; then
     /// the file and its secrets, if their bytes are others than at the last attempt.
-    pub async fn files_changed(&mut self) {
+    pub(crate) async fn files_changed(&mut self) {
         self.certificates_changed().await;
         if self.fingerprint != Some(self.current_fingerprint()) {
             self.reload().await;
@@ -66,33 +66,28 @@ impl Reloader {
     }
 
     /// Reads certificate files again.
-    pub async fn certificates_changed(&self) {
+    pub(crate) async fn certificates_changed(&self) {
         let store = self.runtime.running().certificates.clone();
         let Ok(report) = tokio::task::spawn_blocking(move || store.reload_files()).await else {
             return;
         };
         if report.replaced > 0 {
-            tracing::info!(replaced = report.replaced, "certificates replaced");
-            self.runtime.logs().audit(event("certificates-replaced", "", self.now()));
+            self.note("certificates-replaced", &report.replaced.to_string());
         }
         for (origin, error) in report.failed {
-            tracing::error!(?origin, %error, "certificate not replaced, the one before is served");
+            self.note("certificate-refused", &format!("{origin:?}: {error}"));
             self.runtime.metrics().edge.certificate_failures.inc();
         }
     }
 
     /// Reads the file and takes it, or says why not and changes nothing.
-    pub async fn reload(&mut self) {
+    pub(crate) async fn reload(&mut self) {
         self.note_fingerprint();
         match self.try_reload().await {
-            Ok(hash) => {
-                tracing::info!(%hash, "configuration reloaded");
-                self.runtime.logs().audit(event("config-reloaded", &hash, self.now()));
-            }
+            Ok(hash) => self.note("config-reloaded", &hash),
             Err(reason) => {
                 self.runtime.note_refused();
-                tracing::error!(%reason, "configuration refused, everything stays as it was");
-                self.runtime.logs().audit(event("config-refused", &reason, self.now()));
+                self.note("config-refused", &reason);
             }
         }
     }
@@ -136,7 +131,7 @@ impl Reloader {
     }
 
     /// Remembers the bytes of this attempt.
-    pub fn note_fingerprint(&mut self) {
+    pub(crate) fn note_fingerprint(&mut self) {
         self.fingerprint = Some(self.current_fingerprint());
     }
 
@@ -152,8 +147,20 @@ impl Reloader {
         hasher.finish()
     }
 
-    fn now(&self) -> String {
-        self.runtime.clock().now().rfc3339()
+    /// An event for our own log and for the audit log; what was refused stays as it was.
+    fn note(&self, event: &str, detail: &str) {
+        log(event, detail);
+        let time = self.runtime.clock().now().rfc3339();
+        let line = json!({"event": event, "time": time, "detail": detail}).to_string();
+        self.runtime.logs().audit(line);
+    }
+}
+
+fn log(event: &str, detail: &str) {
+    if event.ends_with("-refused") {
+        tracing::error!(event, detail, "everything stays as it was");
+    } else {
+        tracing::info!(event, detail);
     }
 }
 
@@ -162,8 +169,4 @@ fn paths(origin: CertificateOrigin) -> Vec<PathBuf> {
         CertificateOrigin::Files(FilePair { certificate, key }) => vec![certificate, key],
         CertificateOrigin::SelfSigned => Vec::new(),
     }
-}
-
-fn event(event: &str, detail: &str, time: String) -> String {
-    json!({"event": event, "time": time, "detail": detail}).to_string()
 }

@@ -35,7 +35,7 @@ const CERTIFICATES: Duration = Duration::from_mins(1);
 const POOLED: usize = 1024;
 
 /// What to serve.
-pub struct Options {
+pub(crate) struct Options {
     /// The configuration.
     pub file: PathBuf,
     /// Called once all listeners are served.
@@ -44,7 +44,7 @@ pub struct Options {
 
 /// Why the process ends with an error.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The exit code.
     pub code: u8,
     /// What to tell.
@@ -53,18 +53,18 @@ pub struct Failure {
 
 impl Failure {
     /// The file was refused.
-    pub fn refused(text: String) -> Self {
+    pub(crate) fn refused(text: String) -> Self {
         Self { code: 1, text }
     }
 
     /// It could not start.
-    pub fn start(text: impl Into<String>) -> Self {
+    pub(crate) fn start(text: impl Into<String>) -> Self {
         Self { code: 2, text: format!("portcullis could not start: {}", text.into()) }
     }
 }
 
 /// Serves until a signal says stop.
-pub async fn serve(options: Options) -> Result<(), Failure> {
+pub(crate) async fn serve(options: Options) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(start)?;
     let mut process = Process::start(&options.file).await?;
     for line in &process.lines {
@@ -173,18 +173,16 @@ impl Process {
     async fn end(&self, signals: &mut Signals) {
         let (delay, grace) = self.reloader.drain;
         self.runtime.start_draining();
-        tracing::info!(delay_ms = delay.as_millis(), "draining");
         let orderly = async {
             tokio::time::sleep(delay).await;
             self.edge.drain();
-            if tokio::time::timeout(grace, self.edge.drained()).await.is_err() {
-                tracing::warn!(open = self.edge.connections(), "connections cut off at the grace limit");
-            }
+            tokio::time::timeout(grace, self.edge.drained()).await.ok();
         };
         tokio::select! {
             () = orderly => {}
-            () = stop_again(signals) => tracing::warn!("second signal: ending now"),
+            () = stop_again(signals) => {}
         }
+        tracing::info!(connections_cut_off = self.edge.connections(), "stopped");
         self.runtime.logs().close();
     }
 }
@@ -203,9 +201,11 @@ async fn changed(watch: &mut Option<(Watch, tokio::sync::mpsc::Receiver<()>)>) {
 }
 
 /// Where made keys and tokens are kept.
-pub fn state_folder() -> Result<PathBuf, Failure> {
+pub(crate) fn state_folder() -> Result<PathBuf, Failure> {
     let folder = portcullis_config::state_folder(&Environment::process());
-    folder.ok_or_else(|| Failure::start("there is no place for the state folder: set STATE_DIRECTORY"))
+    folder.ok_or_else(|| {
+        Failure::start("there is no place for the state folder: set STATE_DIRECTORY")
+    })
 }
 
 fn open_logs(base: &Base, running: &crate::runtime::Running) -> std::io::Result<()> {
@@ -215,7 +215,7 @@ fn open_logs(base: &Base, running: &crate::runtime::Running) -> std::io::Result<
 
 /// Starts to fetch the keys of all issuers; waits a moment for the first, so that requests right
 /// after `ready` find them. An issuer that is down holds nothing up.
-pub async fn start_keys(handover: &Handover) {
+pub(crate) async fn start_keys(handover: &Handover) {
     let first = handover.keys.values().map(|keys| {
         keys.start();
         let keys = keys.clone();
@@ -230,7 +230,9 @@ pub async fn start_keys(handover: &Handover) {
     tokio::time::timeout(FIRST_KEYS, all).await.ok();
 }
 
-fn proxy(serving: &Arc<ArcSwap<portcullis_proxy::Serving>>) -> Arc<pingora::proxy::HttpProxy<Gateway>> {
+fn proxy(
+    serving: &Arc<ArcSwap<portcullis_proxy::Serving>>,
+) -> Arc<pingora::proxy::HttpProxy<Gateway>> {
     let conf = ServerConf {
         upstream_keepalive_pool_size: POOLED,
         // The gateway's own rules end the attempts; this is only a bound behind them.

@@ -21,7 +21,7 @@ const DECISIONS: usize = 1000;
 
 /// State of the process beside the snapshot.
 #[derive(Debug)]
-pub struct Runtime {
+pub(crate) struct Runtime {
     clock: Clock,
     registry: Registry,
     metrics: Arc<Metrics>,
@@ -34,7 +34,7 @@ pub struct Runtime {
 
 /// What runs now, beside what the proxy holds.
 #[derive(Debug)]
-pub struct Running {
+pub(crate) struct Running {
     /// SHA-256 of the file, in hex.
     pub hash: String,
     /// When it was taken.
@@ -57,7 +57,7 @@ pub struct Running {
 
 /// The parts that exist before the first snapshot.
 #[derive(Debug)]
-pub struct Base {
+pub(crate) struct Base {
     /// The clock.
     pub clock: Clock,
     /// The metrics registry.
@@ -72,7 +72,7 @@ pub struct Base {
 
 impl Base {
     /// Registers the metrics, the process' own among them.
-    pub fn new() -> prometheus::Result<Self> {
+    pub(crate) fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let process = prometheus::process_collector::ProcessCollector::for_self();
         registry.register(Box::new(process))?;
@@ -88,7 +88,7 @@ impl Base {
 
 impl Runtime {
     /// Runs `running` first.
-    pub fn new(base: Base, running: Running) -> Self {
+    pub(crate) fn new(base: Base, running: Running) -> Self {
         let Base { clock, registry, metrics, logs, recorder } = base;
         let runtime = Self {
             clock,
@@ -105,7 +105,7 @@ impl Runtime {
     }
 
     /// Replaces what runs; what the old one had and the new one has not is forgotten.
-    pub fn replace(&self, running: Running) {
+    pub(crate) fn replace(&self, running: Running) {
         let old = self.running.load_full();
         for route in old.routes.difference(&running.routes) {
             self.metrics.forget_route(route);
@@ -128,64 +128,67 @@ impl Runtime {
     }
 
     /// Notes that a reload was refused.
-    pub fn note_refused(&self) {
+    pub(crate) fn note_refused(&self) {
         self.last_reload_ok.store(false, Ordering::Relaxed);
         self.metrics.process.reload_success.set(0);
         self.metrics.process.reloads.with_label_values(&["refused"]).inc();
     }
 
     /// Whether the last reload was taken.
-    pub fn last_reload_ok(&self) -> bool {
+    pub(crate) fn last_reload_ok(&self) -> bool {
         self.last_reload_ok.load(Ordering::Relaxed)
     }
 
     /// Not ready from now on.
-    pub fn start_draining(&self) {
+    pub(crate) fn start_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
     /// Whether the process is on its way out.
-    pub fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 
     /// What runs now.
-    pub fn running(&self) -> Arc<Running> {
+    pub(crate) fn running(&self) -> Arc<Running> {
         self.running.load_full()
     }
 
     /// The clock.
-    pub const fn clock(&self) -> &Clock {
+    pub(crate) const fn clock(&self) -> &Clock {
         &self.clock
     }
 
     /// The metrics registry.
-    pub const fn registry(&self) -> &Registry {
+    pub(crate) const fn registry(&self) -> &Registry {
         &self.registry
     }
 
     /// The metrics.
-    pub fn metrics(&self) -> &Arc<Metrics> {
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
     /// The logs.
-    pub fn logs(&self) -> &Arc<Logs> {
+    pub(crate) fn logs(&self) -> &Arc<Logs> {
         &self.logs
     }
 
     /// Where records go.
-    pub fn recorder(&self) -> &Arc<Recorder> {
+    pub(crate) fn recorder(&self) -> &Arc<Recorder> {
         &self.recorder
     }
 
     /// Brings gauges that are counted elsewhere up to date, before they are shown.
-    pub fn refresh_metrics(&self) {
+    pub(crate) fn refresh_metrics(&self) {
         let running = self.running();
         for (name, keys) in &running.handover.keys {
             let (status, metrics) = (keys.status(), &self.metrics.issuers);
             let by = [&**name];
-            metrics.age.with_label_values(&by).set(status.age.map_or(-1.0, |age| age.as_secs_f64()));
+            metrics
+                .age
+                .with_label_values(&by)
+                .set(status.age.map_or(-1.0, |age| age.as_secs_f64()));
             metrics.keys.with_label_values(&by).set(count(status.keys));
             metrics.skipped.with_label_values(&by).set(count(status.skipped));
             metrics.stale.with_label_values(&by).set(i64::from(status.stale));
@@ -216,7 +219,7 @@ fn count(number: usize) -> i64 {
 
 impl Running {
     /// Each issuer's keys, for `/readyz`.
-    pub fn issuers_json(&self) -> Value {
+    pub(crate) fn issuers_json(&self) -> Value {
         let one = |(name, keys): (&Arc<str>, &portcullis_authn::KeyCache)| {
             let status = keys.status();
             let state = json!({
@@ -231,7 +234,7 @@ impl Running {
     }
 
     /// Each certificate, for `/readyz`.
-    pub fn certificates_json(&self, clock: &Clock) -> Value {
+    pub(crate) fn certificates_json(&self, clock: &Clock) -> Value {
         let one = |status: portcullis_tls::CertificateStatus| {
             json!({
                 "names": status.names,

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 /// Watches folders; a message says that something in one of them changed.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     watcher: RecommendedWatcher,
     folders: BTreeSet<PathBuf>,
 }
@@ -17,19 +17,19 @@ pub struct Watch {
 impl Watch {
     /// A watch on nothing yet, and where its messages come. Several changes in quick succession
     /// make one message.
-    pub fn new() -> notify::Result<(Self, mpsc::Receiver<()>)> {
-        let (changed, changes) = mpsc::channel(1);
+    pub(crate) fn new() -> notify::Result<(Self, mpsc::Receiver<()>)> {
+        let (tell, changes) = mpsc::channel(1);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| !event.kind.is_access()) {
                 // A full channel holds a message already.
-                changed.try_send(()).ok();
+                tell.try_send(()).ok();
             }
         })?;
         Ok((Self { watcher, folders: BTreeSet::new() }, changes))
     }
 
     /// Watches the folders of `files`, and those their symlinks lead through, and no others.
-    pub fn set<'p>(&mut self, files: impl IntoIterator<Item = &'p Path>) {
+    pub(crate) fn set<'p>(&mut self, files: impl IntoIterator<Item = &'p Path>) {
         let wanted: BTreeSet<PathBuf> = files.into_iter().flat_map(folders_of).collect();
         for gone in self.folders.difference(&wanted) {
             self.watcher.unwatch(gone).ok();

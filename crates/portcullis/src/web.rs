@@ -14,16 +14,16 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, UnixListener};
 
 /// A request to one of these servers.
-pub type Request = http::Request<Incoming>;
+pub(crate) type Request = http::Request<Incoming>;
 /// Its answer.
-pub type Reply = Response<Full<Bytes>>;
+pub(crate) type Reply = Response<Full<Bytes>>;
 
 /// Most time for the head of a request.
 const HEAD_TIME: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Where one of these servers listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// A TCP address.
     Tcp(std::net::SocketAddr),
     /// A unix socket; made anew, for the owner alone.
@@ -32,7 +32,7 @@ pub enum Place {
 
 /// A bound server.
 #[derive(Debug)]
-pub enum Server {
+pub(crate) enum Server {
     /// On TCP.
     Tcp(TcpListener),
     /// On a unix socket.
@@ -41,7 +41,7 @@ pub enum Server {
 
 impl Server {
     /// Binds; the socket file of an earlier run is replaced.
-    pub async fn bind(place: &Place) -> std::io::Result<Self> {
+    pub(crate) async fn bind(place: &Place) -> std::io::Result<Self> {
         match place {
             Place::Tcp(address) => Ok(Self::Tcp(TcpListener::bind(address).await?)),
             Place::Unix(path) => Ok(Self::Unix(bind_unix(path)?, path.clone())),
@@ -49,7 +49,7 @@ impl Server {
     }
 
     /// The real address, as printed at start.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(|a| a.to_string()).unwrap_or_default(),
             Self::Unix(_, path) => format!("unix:{}", path.display()),
@@ -57,7 +57,7 @@ impl Server {
     }
 
     /// Serves until the task is dropped.
-    pub async fn serve<F, R>(self, handler: F)
+    pub(crate) async fn serve<F, R>(self, handler: F)
     where
         F: Fn(Request) -> R + Clone + Send + 'static,
         R: Future<Output = Reply> + Send + 'static,
@@ -114,7 +114,7 @@ where
 }
 
 /// An answer with a body of this type, never stored.
-pub fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
+pub(crate) fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
@@ -125,6 +125,6 @@ pub fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> 
 }
 
 /// A JSON answer.
-pub fn json(status: StatusCode, value: &serde_json::Value) -> Reply {
+pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Reply {
     reply(status, "application/json", value.to_string())
 }

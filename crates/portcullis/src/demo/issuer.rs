@@ -4,7 +4,9 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use http::StatusCode;
-use jwt_simple::prelude::{Claims, Duration, ECDSAP256KeyPairLike, ECDSAP256PublicKeyLike, ES256KeyPair};
+use jwt_simple::prelude::{
+    Claims, Duration, ECDSAP256KeyPairLike, ECDSAP256PublicKeyLike, ES256KeyPair,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -32,7 +34,12 @@ impl DemoIssuer {
     }
 
     /// A token of `subject`.
-    pub(super) fn token(&self, subject: &str, scope: &str, roles: &[&str]) -> Result<String, jwt_simple::Error> {
+    pub(super) fn token(
+        &self,
+        subject: &str,
+        scope: &str,
+        roles: &[&str],
+    ) -> Result<String, jwt_simple::Error> {
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
         let custom = Custom { scope: scope.to_owned(), roles };
         let claims = Claims::with_custom_claims(custom, Duration::from_secs(LIFETIME))
