@@ -285,14 +285,15 @@ fn a_certificate_that_is_not_good_is_refused_at_start() {
         "certificates: {files: [{certificate: \"@DIR@/t.crt\", key: {file: \"@DIR@/t.key\"}}]}";
     let config = GOOD.replace("certificates: {self_signed: [api.test]}", files);
     for (certificate, key, word) in [
-        (pair.certificate.as_str(), stranger.key.as_str(), "t.key"),
-        ("nonsense", pair.key.as_str(), "t.crt"),
-        (pair.certificate.as_str(), "", "t.key"),
+        (pair.certificate.as_str(), stranger.key.as_str(), "private key does not belong"),
+        ("nonsense", pair.key.as_str(), "certificate"),
+        (pair.certificate.as_str(), "", "key"),
     ] {
         let launch = bare(&config).file("t.crt", certificate).file("t.key", key);
         let finished = launch.start_in_vain();
         assert_eq!(finished.code, 1, "{}", finished.stderr);
         assert!(finished.stderr.contains(word), "{}", finished.stderr);
+        assert!(finished.stderr.contains("gateway.yaml:5:"), "{}", finished.stderr);
         let checked = launch.command(&["check", "gateway.yaml"]);
         assert_eq!(checked.code, 1, "{}", checked.stdout);
         assert_eq!(launch.command(&["check", "gateway.yaml", "--no-files"]).code, 0);

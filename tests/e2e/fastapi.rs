@@ -1,6 +1,6 @@
 //! A real `FastAPI` app on uvicorn behind the gateway, and a real browser in front of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -166,10 +166,8 @@ fn page_text(dom: &str) -> String {
     dom[start..].split("</pre>").next().unwrap_or_default().to_owned()
 }
 
-fn scratch(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::create_dir_all(&folder).expect("a folder");
-    folder
+fn scratch() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
 }
 
 #[test]
@@ -186,7 +184,7 @@ fn a_browser_on_another_origin_may_call_what_the_file_grants() {
         .replace("@TOKEN@", &shop.token("ann", "orders:read orders:write").sign());
     pages.answer("GET /page ", Reply::new(200, page).field("content-type", "text/html"));
     let browser = Browser::new().map("api.test", address);
-    let seen = browser.open(&format!("{origin}/page"), &scratch("cors-page")).expect("a browser");
+    let seen = browser.open(&format!("{origin}/page"), scratch()).expect("a browser");
     assert_eq!(
         page_text(&seen.stdout),
         "read:200:id;place:201:id;nobody:401:id;unlisted:blocked;delete:blocked;done",
@@ -200,7 +198,7 @@ fn a_browser_on_another_origin_may_call_what_the_file_grants() {
         .replace("@TOKEN@", &shop.token("ann", "orders:read orders:write").sign());
     elsewhere.answer("GET /page ", Reply::new(200, page).field("content-type", "text/html"));
     let url = format!("{}/page", elsewhere.url());
-    let seen = browser.open(&url, &scratch("cors-elsewhere")).expect("a browser");
+    let seen = browser.open(&url, scratch()).expect("a browser");
     assert_eq!(
         page_text(&seen.stdout),
         "read:blocked;place:blocked;nobody:blocked;unlisted:blocked;delete:blocked;done"
@@ -230,7 +228,7 @@ fn the_docs_of_fastapi_render_behind_the_default_headers() {
         .map("cdn.jsdelivr.net:443", cdn.address())
         .map("fastapi.tiangolo.com:443", cdn.address());
     let url = format!("https://api.test:{}/docs", address.port());
-    let seen = browser.open(&url, &scratch("docs-page")).expect("a browser");
+    let seen = browser.open(&url, scratch()).expect("a browser");
     // Drawn by the scripts, from the API's own description.
     for text in ["List Orders", "Place Order", "/v1/users/{user_id}/orders"] {
         let spaced = seen.stdout.replace("<wbr>", "").replace("\u{200b}", "");

@@ -151,8 +151,10 @@ fn connections_are_kept_and_bodies_arrive_whole() {
     let mark = marker("body");
     SETTING.world.upstream.answer(&mark, Reply::new(200, &body).chunked());
     let request = Request::get("/u/x").field("x-marker", &mark);
-    assert_eq!(client.send(&request).body, body);
-    assert_eq!(client.http2(&request).body, body);
+    for answer in [client.send(&request), client.http2(&request)] {
+        assert_eq!((answer.status, answer.body.len(), answer.complete), (200, body.len(), true));
+        assert!(answer.body == body, "every byte in its place");
+    }
 }
 
 #[test]

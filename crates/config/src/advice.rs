@@ -2,6 +2,8 @@
 
 mod rules;
 
+use serde::Serialize;
+
 use crate::at::At;
 use crate::raw::File;
 use crate::report::Source;
@@ -9,7 +11,8 @@ use crate::snapshot::Snapshot;
 use crate::yaml::tree::{Node, Span};
 
 /// How much an advice weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth a look.
     Low,
@@ -28,7 +31,7 @@ impl Severity {
 }
 
 /// One advice.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Advice {
     /// Number of the rule, such as `A001`.
     pub rule: &'static str,
@@ -44,6 +47,7 @@ pub struct Advice {
     pub why: &'static str,
     /// What to do.
     pub fix: &'static str,
+    #[serde(skip)]
     pub(crate) span: Option<Span>,
 }
 

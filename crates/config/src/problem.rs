@@ -100,14 +100,17 @@ impl Problem {
     }
 }
 
+/// Mistakes after which no more are noted: nobody reads on.
+pub const MOST_PROBLEMS: usize = 200;
+
 /// The mistakes found so far.
 #[derive(Clone, Debug, Default)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Notes a mistake; the same one is noted once.
+    /// Notes a mistake; the same one is noted once, and none above [`MOST_PROBLEMS`].
     pub fn push(&mut self, problem: Problem) {
-        if !self.0.contains(&problem) {
+        if self.0.len() < MOST_PROBLEMS && !self.0.contains(&problem) {
             self.0.push(problem);
         }
     }

@@ -26,7 +26,7 @@ use error::ReadError;
 use value::Value;
 
 /// Mistakes in values after which reading gives up.
-const MAXIMUM_READINGS: usize = 500;
+const MAXIMUM_READINGS: usize = 200;
 
 /// What one reading shares with the next.
 struct Context<'p> {

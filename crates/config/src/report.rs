@@ -2,16 +2,18 @@
 
 mod place;
 mod render;
+mod sarif;
 
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::advice::Advice;
-use crate::problem::{Problem, Problems};
+use crate::problem::{MOST_PROBLEMS, Problem, Problems};
 use crate::yaml::tree::Node;
 
 pub(crate) use place::Source;
+pub use sarif::render_sarif;
 
 /// Why a file was refused: every mistake in it, in the order of the file.
 #[derive(Clone, Debug)]
@@ -68,8 +70,11 @@ impl Report {
         let one = |problem| render::problem(&self.0.source, self.0.tree.as_ref(), problem, colour);
         let text: String = self.0.problems.iter().map(one).collect();
         let count = self.0.problems.len();
-        let mistakes =
-            if count == 1 { "1 mistake".to_owned() } else { format!("{count} mistakes") };
+        let mistakes = match count {
+            1 => "1 mistake".to_owned(),
+            count if count >= MOST_PROBLEMS => format!("{count} mistakes or more"),
+            count => format!("{count} mistakes"),
+        };
         format!("{text}{}: {mistakes}\n", self.0.source.name())
     }
 

@@ -43,7 +43,7 @@ fn route(snapshot: &Snapshot, host: &str, path: &str) -> Arc<Route> {
     let host = snapshot.pipeline.hosts.admit(&authority, 443).expect("an allowed host");
     match snapshot.pipeline.routes.find(host, path, &Method::GET) {
         Found::Route(route) => Arc::clone(route),
-        other => panic!("{path}: {other:?}"),
+        other @ (Found::Nothing | Found::OtherMethods(..)) => panic!("{path}: {other:?}"),
     }
 }
 
@@ -155,6 +155,12 @@ fn a_route_with_everything() {
     assert_eq!((ways.len(), *anonymous, roles.as_slice()), (1, false, &["clerk".into()][..]));
     assert_eq!(ways[0].scopes, ["read"]);
     assert_eq!(origin.0, line_of("roles: [clerk]"));
+}
+
+#[test]
+fn the_bounds_of_a_route() {
+    let snapshot = snapshot();
+    let route = route(&snapshot, "api.test", "/v1/orders/7");
     assert_eq!(route.clients.as_ref().map(|rules| rules.deny.len()), Some(1));
     assert_eq!(route.address_limits[0].limiter.quota().burst.get(), 50);
     let tenant = &route.principal_limits[0];
@@ -178,7 +184,7 @@ fn what_a_route_forwards() {
     let cookies = forward.cookies;
     assert!(cookies.secure, "of defaults");
     assert_eq!((cookies.http_only, cookies.same_site), (true, Some(SameSite::Lax)));
-    let names: Vec<&str> = snapshot.identity_fields.iter().map(|name| name.as_str()).collect();
+    let names: Vec<&str> = snapshot.identity_fields.iter().map(http::HeaderName::as_str).collect();
     assert_eq!(names, ["x-sub", "x-t", "x-user", "x-who"]);
     assert!(snapshot.identity.is_used);
     assert_eq!(snapshot.identity.issuer, "https://gateway.test");
@@ -224,7 +230,11 @@ fn what_a_route_does_not_say_it_inherits() {
         assert_eq!(&*route.forward.identity.audience, "app");
         assert!(route.forward.cookies.secure && !route.encoded_slash);
     }
-    let web = snapshot.pipeline.default_cors.expect("a default");
+}
+
+#[test]
+fn cors() {
+    let web = snapshot().pipeline.default_cors.expect("a default");
     assert_eq!((web.methods.as_slice(), web.headers[0].as_ref()), (&[Method::PUT][..], "x-a"));
     assert_eq!(
         (web.expose_headers[0].as_ref(), web.credentials, web.max_age),

@@ -149,19 +149,19 @@ impl Reloader {
 
     /// An event for our own log and for the audit log; what was refused stays as it was.
     fn note(&self, event: &str, detail: &str) {
-        log(event, detail);
+        if event.ends_with("-refused") {
+            log_refused(event, detail);
+        } else {
+            tracing::info!(event, detail);
+        }
         let time = self.runtime.clock().now().rfc3339();
         let line = json!({"event": event, "time": time, "detail": detail}).to_string();
         self.runtime.logs().audit(line);
     }
 }
 
-fn log(event: &str, detail: &str) {
-    if event.ends_with("-refused") {
-        tracing::error!(event, detail, "everything stays as it was");
-    } else {
-        tracing::info!(event, detail);
-    }
+fn log_refused(event: &str, detail: &str) {
+    tracing::error!(event, detail, "everything stays as it was");
 }
 
 fn paths(origin: CertificateOrigin) -> Vec<PathBuf> {

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -120,7 +121,7 @@ impl Process {
         let runtime = Arc::new(Runtime::new(base, running));
         let mut operators = Operators::default();
         let mut lines = operators.set(&runtime, &admin, &admin_token).await.map_err(start)?;
-        let proxy = proxy(&serving);
+        let proxy = proxy(&serving, runtime.draining_flag());
         let mut served = active.take(change, &edge, &proxy);
         served.append(&mut lines);
         let watch = Watch::new().map_err(|error| {
@@ -232,6 +233,7 @@ pub(crate) async fn start_keys(handover: &Handover) {
 
 fn proxy(
     serving: &Arc<ArcSwap<portcullis_proxy::Serving>>,
+    draining: Arc<AtomicBool>,
 ) -> Arc<pingora::proxy::HttpProxy<Gateway>> {
     let conf = ServerConf {
         upstream_keepalive_pool_size: POOLED,
@@ -239,6 +241,6 @@ fn proxy(
         max_retries: 16,
         ..ServerConf::default()
     };
-    let gateway = Gateway::new(Arc::clone(serving));
+    let gateway = Gateway::new(Arc::clone(serving), draining);
     Arc::new(pingora::proxy::http_proxy(&Arc::new(conf), gateway))
 }

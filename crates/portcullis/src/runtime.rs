@@ -28,7 +28,7 @@ pub(crate) struct Runtime {
     logs: Arc<Logs>,
     recorder: Arc<Recorder>,
     running: ArcSwap<Running>,
-    draining: AtomicBool,
+    draining: Arc<AtomicBool>,
     last_reload_ok: AtomicBool,
 }
 
@@ -97,7 +97,7 @@ impl Runtime {
             logs,
             recorder,
             running: ArcSwap::from_pointee(running),
-            draining: AtomicBool::new(false),
+            draining: Arc::default(),
             last_reload_ok: AtomicBool::new(true),
         };
         runtime.note_taken();
@@ -142,6 +142,11 @@ impl Runtime {
     /// Not ready from now on.
     pub(crate) fn start_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Set once the process is on its way out.
+    pub(crate) fn draining_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.draining)
     }
 
     /// Whether the process is on its way out.

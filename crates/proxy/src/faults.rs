@@ -2,11 +2,16 @@
 
 use pingora::{Error, ErrorSource, ErrorType};
 use portcullis_core::{Denial, Fault, Refusal};
+use portcullis_edge::MalformedBody;
 
 /// What an error means for the client; `None` where the client is gone and nothing can be said.
 pub(crate) fn refusal(error: &Error) -> Option<Refusal> {
     use ErrorType as T;
     let reason = || error.etype().as_str().to_owned().into();
+    if is_malformed_body(error) {
+        let reason = "the body breaks its framing".into();
+        return Some(Denial::Malformed { reason }.into());
+    }
     match (error.etype(), error.esource()) {
         (T::ConnectTimedout, _)
         | (T::ReadTimedout | T::TLSHandshakeTimedout | T::WriteTimedout, ErrorSource::Upstream) => {
@@ -26,6 +31,12 @@ pub(crate) fn refusal(error: &Error) -> Option<Refusal> {
             Some(Fault::Internal { reason: reason() }.into())
         }
     }
+}
+
+/// The edge ends a body that breaks its framing with this cause.
+fn is_malformed_body(error: &Error) -> bool {
+    let io = error.root_cause().downcast_ref::<std::io::Error>();
+    io.and_then(std::io::Error::get_ref).is_some_and(|inner| inner.is::<MalformedBody>())
 }
 
 fn is_connect(error: &Error) -> bool {

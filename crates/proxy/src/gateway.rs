@@ -1,6 +1,7 @@
 //! The phases of pingora's `HttpProxy`, each in a few lines: what is decided is decided in policy.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -27,12 +28,20 @@ const STALE_TRIES: u32 = 2;
 #[derive(Debug)]
 pub struct Gateway {
     serving: Arc<ArcSwap<Serving>>,
+    draining: Arc<AtomicBool>,
 }
 
 impl Gateway {
-    /// Serves whatever snapshot stands in `serving` when a request comes.
-    pub fn new(serving: Arc<ArcSwap<Serving>>) -> Self {
-        Self { serving }
+    /// Serves whatever snapshot stands in `serving` when a request comes. While `draining`, each
+    /// answer is the last of its HTTP/1.1 connection.
+    pub fn new(serving: Arc<ArcSwap<Serving>>, draining: Arc<AtomicBool>) -> Self {
+        Self { serving, draining }
+    }
+
+    fn close_if_draining(&self, session: &mut Session) {
+        if self.draining.load(Ordering::Relaxed) {
+            session.as_downstream_mut().set_keepalive(None);
+        }
     }
 
     async fn decide(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Decision, Refusal> {
@@ -101,6 +110,7 @@ impl ProxyHttp for Gateway {
             Err(refusal) => Verdict::Deny(refusal),
         };
         set_timeouts(session, ctx);
+        self.close_if_draining(session);
         match verdict {
             Verdict::Deny(refusal) => answer::refuse(session, ctx, refusal).await.map(|()| true),
             Verdict::Preflight(given) => {
@@ -200,6 +210,7 @@ impl ProxyHttp for Gateway {
         let now = ctx.serving.clock.monotonic();
         ctx.upstream_took = ctx.upstream_started.map(|started| now.saturating_sub(started));
         ctx.status = Some(answer.status.as_u16());
+        self.close_if_draining(session);
         response_fields::apply(session, ctx, answer)
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::process::{Finished, run};
+use crate::scratch::Scratch;
 use crate::tools::chromium;
 
 /// A browser that finds some names on this machine.
@@ -27,11 +28,14 @@ impl Browser {
     }
 
     /// Opens `url` and returns the document once scripts and loads have settled; standard error
-    /// has what the page wrote to its console. `None` where there is no Chromium.
+    /// has what the page wrote to its console. The profile lives below `root` as long as the call.
+    /// `None` where there is no Chromium.
     #[track_caller]
-    pub fn open(&self, url: &str, folder: &Path) -> Option<Finished> {
+    pub fn open(&self, url: &str, root: &Path) -> Option<Finished> {
         let program = chromium()?;
-        let profile = format!("--user-data-dir={}", folder.join("profile").display());
+        let scratch = Scratch::new(root);
+        let folder = scratch.path();
+        let profile = format!("--user-data-dir={}", folder.display());
         let rules = format!("--host-resolver-rules={}", self.names.join(","));
         let arguments = [
             "--headless",

@@ -49,8 +49,7 @@ impl raw::Certificates {
         let without_sni = match without_sni {
             raw::WithoutSni::Refuse => None,
             raw::WithoutSni::SameAs(name) => {
-                hosts.find(&name, &at.key("without_sni"), problems)?;
-                Some(name.to_ascii_lowercase())
+                Some(served_without_sni(&name, &at.key("without_sni"), hosts, problems)?)
             }
         };
         let sources = CertificateSources { files: pairs, self_signed };
@@ -93,6 +92,22 @@ impl raw::CertificateFile {
             }
         }
     }
+}
+
+/// The exact name of `hosts` that a client without SNI is taken to mean.
+fn served_without_sni(
+    name: &str,
+    at: &At,
+    hosts: &Hosts,
+    problems: &mut Problems,
+) -> Option<String> {
+    let found = hosts.find(name, at, problems)?;
+    let exact = found.into_iter().find_map(|index| hosts.exact_name(index));
+    if exact.is_none() {
+        let problem = Problem::new(at.clone(), format!("`{name}` is not one name"));
+        problems.push(problem.expected("`refuse`, or an exact name of `hosts`"));
+    }
+    exact
 }
 
 /// Names of the certificate for development: none of them may be public.

@@ -153,10 +153,15 @@ impl Hosts {
         self.entries.iter().filter(|entry| entry.minimum.is_some()).map(|entry| &entry.at)
     }
 
+    /// The name of the entry `index`, if it is one name.
+    pub(super) fn exact_name(&self, index: usize) -> Option<String> {
+        let entry = self.entries.get(index).filter(|entry| !entry.pattern.wildcard);
+        entry.and_then(Entry::tls_name)
+    }
+
     /// The first exact name, if there is one.
     pub(super) fn first_name(&self) -> Option<String> {
-        let mut exact = self.entries.iter().filter(|entry| !entry.pattern.wildcard);
-        exact.find_map(Entry::tls_name)
+        (0..self.entries.len()).find_map(|index| self.exact_name(index))
     }
 }
 

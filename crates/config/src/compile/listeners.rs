@@ -29,6 +29,11 @@ pub(super) fn compile(
             sound = false;
             continue;
         };
+        if plans.iter().any(|other| other.name == plan.name) {
+            let message = format!("there are two listeners with the name `{}`", plan.name);
+            let problem = Problem::new(at.key("name"), message);
+            problems.push(problem.help("give each its own name"));
+        }
         if let Some(other) = plans.iter().find(|other| clash(other.address, plan.address)) {
             let message = format!("the listener `{}` has the same address", other.name);
             problems.push(Problem::new(at.key("address"), message));

@@ -1,0 +1,86 @@
+//! Advice: each rule is given where it should be, and nowhere else.
+
+#![cfg(test)]
+
+use portcullis_config::{Environment, LoadOptions, Severity, check_text, report};
+use portcullis_core::{Clock, Timestamp};
+use portcullis_policy::Handover;
+
+const QUIET: &str = "version: 1
+listeners: [{name: http, address: '127.0.0.1:8080', cleartext: true}]
+hosts: [localhost]
+clients: {limit: {rate: 5/s}}
+issuers: [{name: login, issuer: 'https://login.test', audience: [orders]}]
+upstreams: [{name: app, endpoints: ['http://127.0.0.1:8000']}]
+cors: [{name: web, origins: ['https://ui.test']}]
+routes:
+- {name: app, path: '/{*rest}', access: {any_of: [{issuer: login}]}, cors: web, forward: {upstream: app}}
+- {name: health, path: /healthz, methods: [GET], access: public, forward: {upstream: app}}
+";
+
+/// `from` in the quiet file becomes `to`: one advice, of `rule`, at `path`.
+#[track_caller]
+fn check(from: &str, to: &str, rule: &str, severity: Severity, path: &str) {
+    let clock = Clock::manual(Timestamp::from_unix_seconds(1_800_000_000));
+    let handover = Handover::empty(clock);
+    let options = LoadOptions { environment: Environment::fixed([]), read_files: true, handover };
+    assert!(QUIET.contains(from), "{from}");
+    let text = QUIET.replace(from, to);
+    let loaded = check_text("x", &text, &options).unwrap_or_else(|report| panic!("{report}"));
+    let found: Vec<_> =
+        loaded.advice.iter().map(|a| (a.rule, a.severity, a.path.as_str())).collect();
+    let expected = if rule.is_empty() { vec![] } else { vec![(rule, severity, path)] };
+    assert_eq!(found, expected, "{to}");
+    let rendered = loaded.render_advice(false);
+    assert_eq!(
+        rendered.contains(&format!("warning[{rule}/{}]", severity.as_str())),
+        !rule.is_empty()
+    );
+    let sarif = report::render_sarif("x", &[], &loaded.advice);
+    let sarif: serde_json::Value = serde_json::from_str(&sarif).expect("JSON");
+    assert_eq!(sarif["runs"][0]["results"].as_array().map(Vec::len), Some(found.len()));
+}
+
+#[test]
+fn each_rule_speaks_alone() {
+    use Severity::{High, Low};
+    check("version: 1", "version: 1", "", Low, "");
+    check("'https://login.test'", "'http://[::1]:9000'", "A001", High, "issuers[0].issuer");
+    let url = "audience: [orders], keys: {url: 'http://localhost:9000/jwks'}";
+    check("audience: [orders]", url, "A001", High, "issuers[0].keys.url");
+    check(
+        "clients: {",
+        "clients: {trusted_proxies: {any: true}, ",
+        "A002",
+        High,
+        "clients.trusted_proxies",
+    );
+    check("methods: [GET]", "methods: [GET, POST]", "A003", Low, "routes[1].access");
+    let tls = "{name: tls, address: '127.0.0.1:8443'}, {name: http,";
+    let signed = QUIET.replace("{name: http,", tls);
+    assert_ne!(signed, QUIET);
+    check(
+        "[{name: http, address: '127.0.0.1:8080', cleartext: true}]",
+        "[{name: https, address: '127.0.0.1:8443'}]\ncertificates: {self_signed: [localhost]}",
+        "A004",
+        Low,
+        "certificates.self_signed[0]",
+    );
+    let query = "audience: [orders], read_token_from: [authorization, {query: token}]";
+    check("audience: [orders]", query, "A006", Low, "issuers[0].read_token_from[1]");
+    check(
+        "version: 1",
+        "version: 1\nadmin: {address: '0.0.0.0:9901'}",
+        "A007",
+        High,
+        "admin.address",
+    );
+    check("['https://ui.test']", "['*']", "A008", Low, "cors[0].origins");
+    check(
+        "clients: {limit: {rate: 5/s}}",
+        "clients: {ipv6_prefix: 48}",
+        "A009",
+        Low,
+        "routes[1].access",
+    );
+}
