@@ -1,7 +1,7 @@
 //! The edge's own answers: a problem body, the fields every answer has, and the end of the request.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, DATE};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, DATE, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 use portcullis_core::problem::Problem;
@@ -32,6 +32,7 @@ impl Answer {
         id: &RequestId,
         method: Option<&Method>,
         settings: &ConnectionSettings,
+        tls: bool,
     ) -> Self {
         let Problem { status, mut fields, body } = Problem::new(refusal, id);
         fields.push((CONTENT_LENGTH, HeaderValue::from(body.len())));
@@ -41,7 +42,9 @@ impl Answer {
         // What the file says of answers goes beside what this answer must say, never against it.
         for (name, value) in &settings.answer_fields {
             let is_ours = fields.iter().any(|(ours, _)| ours == name);
-            if !is_ours && ![DATE, CONNECTION].contains(name) {
+            // RFC 6797 §7.2: never over cleartext.
+            let is_out_of_place = *name == STRICT_TRANSPORT_SECURITY && !tls;
+            if !is_ours && !is_out_of_place && ![DATE, CONNECTION].contains(name) {
                 fields.push((name.clone(), value.clone()));
             }
         }

@@ -138,6 +138,7 @@ async fn refuse(
     let now = edge.clock().now();
     let id = RequestId::new(now);
     let refusal = Refusal::from(denial);
+    let tls = stream.lease().is_some_and(|lease| lease.meta().tls.is_some());
     if let Some(lease) = stream.lease() {
         edge.events().refused(&Refused {
             connection: lease.meta(),
@@ -148,7 +149,7 @@ async fn refuse(
             lasted,
         });
     }
-    let message = Answer::new(&refusal, &id, method.as_ref(), settings).into_h1(now);
+    let message = Answer::new(&refusal, &id, method.as_ref(), settings, tls).into_h1(now);
     let write = async {
         stream.write_all(&message).await?;
         stream.flush().await

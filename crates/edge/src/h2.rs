@@ -102,7 +102,7 @@ impl<A> Gated<A> {
             method: Some(method.as_str()),
             lasted: Duration::ZERO,
         });
-        let answer = Answer::new(&refusal, &id, Some(&method), settings);
+        let answer = Answer::new(&refusal, &id, Some(&method), settings, self.meta.tls.is_some());
         timeout(settings.write, write(session, answer)).await.ok();
     }
 }
