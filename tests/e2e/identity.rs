@@ -194,6 +194,27 @@ fn the_signing_key_is_kept_in_the_state_folder() {
 }
 
 #[test]
+fn the_signing_key_outlives_a_restart() {
+    let config = ROUTES.replace("lifetime: 60s", "lifetime: 30s, header: x-who");
+    let world = World::start(&[BASE, HOSTS, UPSTREAMS, ISSUERS, &config]);
+    let keys = |gateway: &portcullis_testkit::Gateway| {
+        gateway.probe("/.well-known/portcullis/jwks.json").json()["keys"].clone()
+    };
+    let before = keys(&world.gateway);
+    let World { upstream, issuer, gateway, .. } = world;
+    let gateway = gateway.stop().start();
+    assert_eq!(keys(&gateway), before);
+    let request = Request::get("/signed/x").bearer(issuer.token().sign()).field("X_Who", "me");
+    gateway.plain("plain").send(&request).expect(200);
+    let seen = upstream.only("/signed/x");
+    let tokens = readable_as(&seen, "x-who");
+    assert_eq!(tokens.len(), 1);
+    let (_, claims) = verified_es256(tokens[0], &serde_json::json!({ "keys": before }));
+    let lifetime = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
+    assert_eq!(lifetime, 30);
+}
+
+#[test]
 fn every_request_has_an_id_of_ours() {
     let (answer, mark) = WORLD.marked(Request::get("/public/x").field("x-request-id", "mine"));
     let id = answer.field("x-request-id").unwrap();

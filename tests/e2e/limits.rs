@@ -1,6 +1,7 @@
 //! Who is counted, by which address, and what they are told. C16, C17, C18, C19.
 //!
-//! Not in this version: penalties for wrong credentials, ACME challenges (C19).
+//! Not in this version: penalties for wrong credentials, ACME challenges (C19). The million keys of
+//! C18 are some thousands here; `benches/` has the large table.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -213,12 +214,12 @@ fn c19_a_burst_then_one_at_a_time_and_the_wait_suffices() {
     assert_eq!(told(&answer, "slow"), ("q=3;w=18".to_owned(), "r=0;t=6".to_owned()));
     // Asking on and on does not make the wait longer.
     let clock = portcullis_core::clock::Clock::system();
-    until(Duration::from_secs(12), "the wait is over", || {
+    until(Duration::from_secs(9), "the wait is over", || {
         let answer = client.send(&slow);
         (answer.status == 200).then_some(())
     });
     let waited = clock.monotonic();
-    assert!(waited > Duration::from_secs(4) && waited < Duration::from_secs(9), "{waited:?}");
+    assert!(waited > Duration::from_secs(4), "{waited:?}");
 }
 
 #[test]

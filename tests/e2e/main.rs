@@ -7,6 +7,7 @@
 
 mod config;
 mod cors;
+mod demo;
 mod examples;
 mod fastapi;
 mod framing;
@@ -19,7 +20,9 @@ mod oidc;
 mod operation;
 mod outages;
 mod paths;
+mod protocols;
 mod reload;
+mod settings;
 mod tidy;
 mod tokens;
 mod upstreams;

@@ -1,4 +1,6 @@
 //! A new file is taken whole, or the old one stays. C44.
+//!
+//! WebSockets, which the case names too, belong to a later part of the language.
 
 use std::fs;
 use std::net::TcpListener;
@@ -162,11 +164,16 @@ fn a_signal_reloads_and_tightened_rules_bite_at_once() {
     world.gateway.process().signal("HUP");
     until_true(SOON, "a signal reloads", || reloads() > before);
     assert_eq!(limited(), 429, "counters survive a reload");
-    let fetches = world.issuer.fetches();
     world.gateway.write("gateway.yaml", &text.replace("audience: [api]", "audience: [other]"));
     until_true(SOON, "the cached token is judged anew", || api() == 401);
     assert_eq!(limited(), 429);
-    assert_eq!(world.issuer.fetches(), fetches, "keys survive a reload");
+    // Keys are kept also while the issuer cannot be asked for them.
+    world.issuer.server().down();
+    let before = reloads();
+    world.gateway.write("gateway.yaml", &format!("{text}# again\n"));
+    until_true(SOON, "the file is taken", || reloads() > before);
+    assert_eq!(api(), 200);
+    world.issuer.server().up();
     // A limit that changed starts anew.
     world.gateway.write("gateway.yaml", &text.replace("rate: 2/h", "rate: 3/h"));
     until_true(SOON, "the new limit counts", || limited() == 200);
@@ -198,4 +205,19 @@ fn certificates_are_replaced_without_a_reload_and_bad_ones_are_not() {
     open.send(&Request::get("/x")).expect(200);
     let days = gateway.metric(&["gateway_certificate_days_left", "api.test"]);
     assert!(days > 1, "{days}");
+}
+
+#[test]
+fn a_reload_asks_no_issuer_for_keys_that_are_fresh() {
+    let routes = "routes: [{name: api, path: /api, access: {any_of: [{issuer: corporate}]}, forward: {upstream: u}}]\n";
+    let world =
+        World::start(&[BASE, HOSTS, crate::world::UPSTREAMS, crate::world::ISSUERS, routes]);
+    let reloads = || world.gateway.metric(&["gateway_config_reloads_total", "taken"]);
+    let fetches = world.issuer.fetches();
+    for _ in 0..3 {
+        let before = reloads();
+        world.gateway.process().signal("HUP");
+        until_true(SOON, "a signal reloads", || reloads() > before);
+    }
+    assert_eq!(world.issuer.fetches(), fetches);
 }

@@ -31,9 +31,7 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| {
     let other = Upstream::start();
     let authority = CertificateAuthority::new();
     let tls = Upstream::start_tls(authority.issue(&["app.internal"]).server_config());
-    let mut config = CONFIG
-        .replace("@OTHER@", &other.url())
-        .replace("@TLS@", &format!("https://{}", tls.address()));
+    let mut config = CONFIG.replace("@OTHER@", &other.url()).replace("@TLS@", &tls.url());
     for name in ["u", "pair", "half", "hasty", "renamed", "once", "tls", "misnamed", "untrusted"] {
         let to = format!("forward: {{upstream: {name}}}");
         let route =
@@ -151,8 +149,13 @@ fn connections_are_kept_and_bodies_arrive_whole() {
     let mark = marker("body");
     SETTING.world.upstream.answer(&mark, Reply::new(200, &body).chunked());
     let request = Request::get("/u/x").field("x-marker", &mark);
-    for answer in [client.send(&request), client.http2(&request)] {
-        assert_eq!((answer.status, answer.body.len(), answer.complete), (200, body.len(), true));
+    for (version, answer) in [(1, client.send(&request)), (2, client.http2(&request))] {
+        let version = format!("HTTP/{version}");
+        assert_eq!(
+            (answer.status, answer.body.len(), answer.complete),
+            (200, body.len(), true),
+            "{version}"
+        );
         assert!(answer.body == body, "every byte in its place");
     }
 }

@@ -78,7 +78,15 @@ impl IdentitySigner {
         let thumbprint = key.jwk_thumbprint();
         let key = key.with_key_id(&thumbprint);
         let lifetime = Duration::from_secs(lifetime.as_secs().max(1));
-        Ok(Self { issuer, lifetime, key, thumbprint, clock, kept: TokenCache::new(KEPT), minted: AtomicU64::new(0) })
+        Ok(Self {
+            issuer,
+            lifetime,
+            key,
+            thumbprint,
+            clock,
+            kept: TokenCache::new(KEPT),
+            minted: AtomicU64::new(0),
+        })
     }
 
     /// The token for `audience` about `principal`; `None` stands for a caller without a credential,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustls::ServerConfig;
@@ -13,6 +14,9 @@ use tokio_rustls::TlsAcceptor;
 use url::Url;
 
 use crate::{IssuerSettings, KeySource};
+
+/// How long a test waits for what must happen before it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a path is answered with.
 #[derive(Clone, Debug)]
@@ -112,6 +116,16 @@ impl TestServer {
         self.shared.gate.add_permits(count);
     }
 
+    /// Waits until `path` was asked for this often.
+    pub(crate) async fn until_asked(&self, path: &str, count: usize) {
+        let asked = async {
+            while self.hits(path) < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked).await.expect("it is asked for");
+    }
+
     /// How often `path` was asked for.
     pub(crate) fn hits(&self, path: &str) -> usize {
         self.shared.hits.lock().get(path).copied().unwrap_or_default()
@@ -182,6 +196,6 @@ async fn drip(stream: &mut (impl AsyncWrite + Unpin)) -> Option<()> {
     stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"keys\":[").await.ok()?;
     loop {
         stream.write_all(b" ").await.ok()?;
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

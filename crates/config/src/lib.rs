@@ -19,6 +19,7 @@ pub mod snapshot;
 pub mod units;
 
 mod compile;
+mod homes;
 mod load;
 mod read;
 mod schema;

@@ -10,6 +10,7 @@ use crate::advice::{Advice, advise};
 use crate::at::At;
 use crate::compile::{Context, Shown};
 use crate::environment::Environment;
+use crate::homes;
 use crate::problem::{Problem, Problems};
 use crate::raw::File;
 use crate::read::read;
@@ -146,6 +147,7 @@ fn compile(
     problems: &mut Problems,
 ) -> Option<(Snapshot, Vec<Advice>)> {
     let file: File = read(tree, problems);
+    homes::hint(problems);
     let redacted = redacted(&file, tree);
     let raw = file.clone();
     let context = Context::new(source, tree, options, folder);

@@ -1,6 +1,8 @@
 //! Mistakes in the file, collected so that all of them show at once.
 
-use crate::at::At;
+use std::sync::Arc;
+
+use crate::at::{At, Step};
 use crate::yaml::tree::Span;
 
 /// One mistake: where, what, what was expected and what may help.
@@ -39,6 +41,8 @@ pub(crate) enum Place {
 pub(crate) enum Kind {
     /// Something of the language that this version does not have.
     NotInThisVersion,
+    /// A key that is not known at its place.
+    UnknownKey,
     /// A mistake.
     #[default]
     Wrong,
@@ -55,6 +59,13 @@ impl Problem {
     pub(crate) fn not_in_this_version(at: At, what: &str) -> Self {
         let mut problem = Self::new(at, format!("`{what}` is not in this version"));
         problem.kind = Kind::NotInThisVersion;
+        problem
+    }
+
+    /// A key that is not one of `known` at its place.
+    pub(crate) fn unknown_key(at: At, key: &str, known: &[&str]) -> Self {
+        let mut problem = Self::new(at, format!("unknown key `{key}`")).one_of(key, known);
+        problem.kind = Kind::UnknownKey;
         problem
     }
 
@@ -110,7 +121,7 @@ pub struct Problems(Vec<Problem>);
 impl Problems {
     /// Notes a mistake; the same one is noted once, and none above [`MOST_PROBLEMS`].
     pub fn push(&mut self, problem: Problem) {
-        if self.0.len() < MOST_PROBLEMS && !self.0.contains(&problem) {
+        if !self.is_full() && !self.0.contains(&problem) {
             self.0.push(problem);
         }
     }
@@ -123,6 +134,11 @@ impl Problems {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether no more are noted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= MOST_PROBLEMS
     }
 
     /// Whether something at or below `at` is wrong already.
@@ -156,6 +172,16 @@ impl Problems {
             self.push(problem);
         }
         value
+    }
+
+    /// Unknown keys that are like none of their neighbours, with the last step of their path.
+    pub(crate) fn strangers(&mut self) -> impl Iterator<Item = (Arc<str>, &mut Problem)> {
+        let strange =
+            |problem: &&mut Problem| problem.kind == Kind::UnknownKey && problem.help.is_none();
+        self.0.iter_mut().filter(strange).filter_map(|problem| match problem.at.last() {
+            Some(Step::Key(key)) => Some((Arc::clone(key), problem)),
+            Some(Step::Index(_)) | None => None,
+        })
     }
 
     /// All of them.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use portcullis_config::advice::Severity;
+use portcullis_config::report::render_sarif;
 use portcullis_config::{LoadOptions, Loaded, Report};
 use portcullis_core::Clock;
 use serde_json::json;
@@ -20,7 +21,7 @@ pub(crate) fn check(args: &CheckArgs) -> ExitCode {
             if fails { ExitCode::from(3) } else { ExitCode::SUCCESS }
         }
         Err(report) => {
-            print_line(&mistakes_text(args.format, &report));
+            print_line(&mistakes_text(args, &report));
             ExitCode::from(1)
         }
     }
@@ -34,9 +35,10 @@ fn fails(level: FailOn, severity: Severity) -> bool {
     }
 }
 
-fn mistakes_text(format: Format, report: &Report) -> String {
-    match format {
+fn mistakes_text(args: &CheckArgs, report: &Report) -> String {
+    match args.format {
         Format::Json => report.render_json(),
+        Format::Sarif => render_sarif(&args.file.display().to_string(), &report.entries(), &[]),
         Format::Text => report.render_text(false).trim_end().to_owned(),
     }
 }
@@ -63,6 +65,7 @@ fn advice_text(args: &CheckArgs, loaded: &Loaded) -> String {
                 .collect();
             json!(list).to_string()
         }
+        Format::Sarif => render_sarif(&file, &[], advice),
         Format::Text => {
             let count = advice.len();
             format!("{}{file}: no mistakes, advice: {count}", loaded.render_advice(false))

@@ -64,6 +64,8 @@ pub(crate) enum Format {
     Text,
     /// For programs: an array of objects.
     Json,
+    /// For code scanning: SARIF 2.1.0.
+    Sarif,
 }
 
 /// From which level on advice fails `check`.

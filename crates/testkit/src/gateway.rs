@@ -122,6 +122,13 @@ impl Gateway {
         self
     }
 
+    /// Ends it at once, and returns its files for another start.
+    pub fn stop(self) -> Launch {
+        self.process.signal("KILL");
+        self.process.wait(START);
+        self.launch
+    }
+
     /// The real address of a listener, or of `admin` and `probes`.
     #[track_caller]
     pub fn address(&self, name: &str) -> SocketAddr {

@@ -31,6 +31,28 @@ impl Client {
         })
     }
 
+    /// How many streams at once the other side allows, as its settings say.
+    #[track_caller]
+    pub fn http2_streams(&self) -> usize {
+        let stream = self.socket().expect("a connection");
+        stream.set_nonblocking(true).expect("a socket");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let stream = tokio::net::TcpStream::from_std(stream).expect("a socket");
+            let tls = self.tls.as_ref().expect("HTTP/2 over TLS");
+            let config = client_config(&tls.trust, &["h2"], tls.versions);
+            let name = ServerName::try_from(tls.name.clone()).expect("a name");
+            let stream = TlsConnector::from(config).connect(name, stream).await.expect("TLS");
+            let (mut sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+            tokio::spawn(connection);
+            // Settings are known once an answer came.
+            let request = Request::get("/");
+            sender = sender.ready().await.expect("ready");
+            one(&mut sender, "https", &request).await.expect("an answer");
+            sender.current_max_send_streams()
+        })
+    }
+
     /// Sends one request on an HTTP/2 connection of its own.
     #[track_caller]
     pub fn http2(&self, request: &Request) -> Answer {

@@ -3,6 +3,7 @@
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use crate::authority::CertificateAuthority;
 use crate::jwt::Token;
 use crate::keys::Key;
 use crate::reply::Reply;
@@ -34,6 +35,12 @@ impl Issuer {
         let server = Upstream::start();
         let name = server.url();
         Self::on(server, name)
+    }
+
+    /// A provider behind TLS, at 127.0.0.1.
+    pub fn start_tls(authority: &CertificateAuthority) -> Self {
+        let pair = authority.issue(&["127.0.0.1"]);
+        Self::on(Upstream::start_tls(pair.server_config()), "https://idp.test/r1".to_owned())
     }
 
     fn on(server: Upstream, name: String) -> Self {

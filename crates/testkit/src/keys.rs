@@ -129,11 +129,8 @@ impl Key {
         let Secret::Rsa(pair) = &*self.secret else { panic!("{self:?} is no RSA key") };
         let pkcs1 = pair.public_key().as_ref().to_vec();
         let spki = [&SPKI_PREFIX[..], &pkcs1].concat();
-        let text = STANDARD.encode(&spki);
-        let lines: Vec<&str> =
-            text.as_bytes().chunks(64).map(|l| std::str::from_utf8(l).expect("ASCII")).collect();
-        let pem =
-            format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"));
+        let text = base64(&spki);
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n");
         (pkcs1, spki, pem)
     }
 
@@ -169,6 +166,13 @@ impl Key {
 /// base64url without padding.
 pub fn b64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// base64 in lines of 64 characters, as PEM has it.
+pub fn base64(bytes: &[u8]) -> String {
+    let text = STANDARD.encode(bytes);
+    let lines = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).expect("ASCII"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Modulus and exponent of a PKCS #1 public key: a sequence of two integers.

@@ -157,7 +157,7 @@ fn write_endless(stream: &mut impl Write) -> io::Result<bool> {
 
 fn in_chunks(body: &[u8]) -> Vec<u8> {
     let mut wire = Vec::new();
-    for chunk in body.chunks(7) {
+    for chunk in body.chunks(1000) {
         wire.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
         wire.extend(chunk);
         wire.extend(b"\r\n");

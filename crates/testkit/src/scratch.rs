@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use crate::marker;
 
@@ -12,6 +13,8 @@ pub struct Scratch(PathBuf);
 impl Scratch {
     /// A new folder below `root`, which a test takes from `CARGO_TARGET_TMPDIR`.
     pub fn new(root: &Path) -> Self {
+        static SWEPT: Once = Once::new();
+        SWEPT.call_once(|| sweep(root));
         let folder = root.join(marker(&format!("scratch-{}", std::process::id())));
         fs::create_dir_all(&folder).expect("the scratch folder can be made");
         Self(folder)
@@ -31,6 +34,17 @@ impl Scratch {
         fs::write(&aside, content).expect("the file can be written");
         fs::rename(&aside, &path).expect("the file can be put in place");
         path
+    }
+}
+
+/// Removes what test runs before this one left: fixtures that lived to the end of their process.
+fn sweep(root: &Path) {
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix("scratch-").and_then(|rest| rest.split('-').next());
+        if owner.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            fs::remove_dir_all(entry.path()).ok();
+        }
     }
 }
 

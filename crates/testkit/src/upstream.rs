@@ -55,9 +55,10 @@ impl Upstream {
         self.address
     }
 
-    /// `http://` and its address.
+    /// `http://` or `https://` and its address.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Answers requests whose head contains `needle` with `reply`; the newest rule wins.

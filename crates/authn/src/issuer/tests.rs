@@ -100,9 +100,7 @@ async fn c01_known_keys_do_not_wait_for_a_fetch() {
     fixture.server.answer("/jwks", Answer::Held(key_set(&[k1().jwk()])));
     let issuer = Arc::clone(&fixture.issuer);
     let waiting = tokio::spawn(async move { issuer.verify(&forged()).await });
-    while fixture.server.hits("/jwks") < 2 {
-        tokio::task::yield_now().await;
-    }
+    fixture.server.until_asked("/jwks", 2).await;
     fixture.check(&k1().sign(&json!({})), "ok").await;
     assert!(!waiting.is_finished());
     fixture.server.release(1);
@@ -154,9 +152,7 @@ async fn c02_a_fetch_begun_before_a_rotation_does_not_hide_it() {
     fixture.server.answer("/jwks", Answer::Held(key_set(&[k1().jwk()])));
     let keys = fixture.issuer.keys().clone();
     let refresh = tokio::spawn(async move { keys.load_now().await });
-    while fixture.server.hits("/jwks") < 2 {
-        tokio::task::yield_now().await;
-    }
+    fixture.server.until_asked("/jwks", 2).await;
     let k3 = Signer::rsa("k3");
     fixture.publish(&[k1().jwk(), k3.jwk()]);
     let issuer = Arc::clone(&fixture.issuer);
@@ -298,9 +294,7 @@ async fn c08_a_refresh_makes_no_request_wait() {
     fixture.clock.advance(Duration::from_mins(10));
     let keys = fixture.issuer.keys().clone();
     let refresh = tokio::spawn(async move { keys.load_if_due().await });
-    while fixture.server.hits("/jwks") < 2 {
-        tokio::task::yield_now().await;
-    }
+    fixture.server.until_asked("/jwks", 2).await;
     for n in 0..50 {
         fixture.check(&k1().sign(&json!({"exp": 4_102_444_800_u64, "n": n})), "ok").await;
     }

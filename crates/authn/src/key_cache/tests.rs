@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::test_server::{Answer, TestServer};
+use crate::test_server::{Answer, PATIENCE, TestServer};
 use crate::testing::{Signer, Warnings, changed, clock, key_set, settings};
 
 fn two_sets() -> (String, String) {
@@ -165,9 +165,7 @@ async fn c01_one_fetch_at_a_time_serves_all_who_wait() {
             )
         })
         .collect();
-    while server.hits("/jwks") < 2 {
-        tokio::task::yield_now().await;
-    }
+    server.until_asked("/jwks", 2).await;
     server.release(10);
     for task in waiting {
         assert_eq!(task.await.unwrap(), Some(2));
@@ -261,9 +259,12 @@ async fn it_fetches_in_the_background_until_the_last_handle_is_gone() {
     assert_eq!(server.hits("/jwks"), 1);
     let left = Arc::downgrade(&cache.0);
     drop(cache);
-    while left.strong_count() > 0 {
-        tokio::task::yield_now().await;
-    }
+    let gone = async {
+        while left.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("the task lets go of the cache");
 }
 
 #[tokio::test]

@@ -35,11 +35,13 @@ impl<'t, 'c, 'p> Keys<'t, 'c, 'p> {
         if fields.contains(&entry.key.as_str()) {
             return true;
         }
+        if self.of.context.problems.borrow().is_full() {
+            return false;
+        }
         let problem = if later::has_key(&at) {
             Problem::not_in_this_version(at, &entry.key)
         } else {
-            let message = format!("unknown key `{}`", entry.key);
-            Problem::new(at, message).one_of(&entry.key, fields)
+            Problem::unknown_key(at, &entry.key, fields)
         };
         self.of.context.problems.borrow_mut().push(problem.on_key());
         false

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::at::{At, Step};
 use crate::problem::{Place, Problem};
 use crate::report::Entry;
-use crate::yaml::parse::line_of;
 use crate::yaml::tree::{Kind, Node, Shape, Span};
 
 /// The text of a file and its name.
@@ -13,11 +12,15 @@ use crate::yaml::tree::{Kind, Node, Shape, Span};
 pub(crate) struct Source {
     name: Arc<str>,
     text: Arc<str>,
+    /// Where each line begins: a file has many lines and is asked for many.
+    lines: Arc<[usize]>,
 }
 
 impl Source {
     pub(crate) fn new(name: &str, text: &str) -> Self {
-        Self { name: Arc::from(name), text: Arc::from(text) }
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
+        Self { name: Arc::from(name), text: Arc::from(text), lines }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -69,7 +72,7 @@ impl Source {
     pub(crate) fn position(&self, span: Span) -> (usize, usize) {
         let before = self.text.get(..span.start).unwrap_or_default();
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
-        (line_of(&self.text, span.start), column + 1)
+        (self.line_of(span.start), column + 1)
     }
 
     pub(crate) fn entry(&self, tree: Option<&Node>, problem: &Problem) -> Entry {
@@ -98,7 +101,12 @@ impl Source {
             Some(span) if !in_list(at) => span,
             _ => found.node.span,
         };
-        u32::try_from(line_of(&self.text, span.start)).unwrap_or(u32::MAX)
+        u32::try_from(self.line_of(span.start)).unwrap_or(u32::MAX)
+    }
+
+    /// The line of a byte, from 1.
+    fn line_of(&self, offset: usize) -> usize {
+        self.lines.partition_point(|start| *start <= offset)
     }
 }
 

@@ -1,6 +1,7 @@
 //! From text to tree. What YAML leaves doubtful is refused here or kept as written, so that no
 //! value changes its meaning on the way.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -14,7 +15,7 @@ use crate::yaml::tree::{Entry, Kind, Node, Scalar, Shape, Span};
 /// The largest file that is read, in bytes.
 pub(crate) const MAXIMUM_SIZE: usize = 1024 * 1024;
 /// Nodes in the file, after aliases were followed.
-const MAXIMUM_NODES: usize = 100_000;
+const MAXIMUM_NODES: usize = 250_000;
 /// Levels of nesting.
 const MAXIMUM_DEPTH: usize = 64;
 /// Nodes that aliases may repeat.
@@ -221,6 +222,7 @@ fn mapping(
     problems: &mut Problems,
 ) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
+    let mut seen: HashMap<String, usize> = HashMap::new();
     for (key, value) in raw {
         let key_span = place(text, key.defined).unwrap_or_default();
         let below = at.key(&key.value);
@@ -230,14 +232,15 @@ fn mapping(
             problems.push(problem.place(key_span));
             continue;
         }
-        if let Some(first) = entries.iter().find(|entry| entry.key == key.value) {
-            let line = line_of(text, first.key_span.start);
+        if let Some(first) = seen.get(&key.value) {
+            let line = line_of(text, *first);
             let message = format!("the key `{}` stands here twice", key.value);
             let problem = Problem::new(below, message)
                 .help(format!("the first one is on line {line}: keep one of them"));
             problems.push(problem.place(key_span));
             continue;
         }
+        seen.insert(key.value.clone(), key_span.start);
         let value = node(value, text, &below, problems, text.len());
         entries.push(Entry { key: key.value, key_span, value });
     }

@@ -1,7 +1,5 @@
 //! What a file comes to: every key of `testdata/whole.yaml` is found in the snapshot.
 
-#![cfg(test)]
-
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,23 +7,19 @@ use std::time::Duration;
 use http::Method;
 use portcullis_authn::{Alg, KeySource, ReadFrom};
 use portcullis_config::snapshot::{AdminAddress, FLOOD_GUARD, LogTarget};
-use portcullis_config::{Environment, LoadOptions, Snapshot, check_text};
+use portcullis_config::{Snapshot, check_text};
+use portcullis_core::Authority;
 use portcullis_core::forwarded::ForwardedHeader;
-use portcullis_core::{Authority, Clock, Timestamp};
 use portcullis_policy::table::Found;
 use portcullis_policy::{
-    Access, FieldAction, Handover, HostHeader, IdentityValue, PrincipalKey, Route, RouteCors,
-    SameSite, TokenMode,
+    Access, FieldAction, HostHeader, IdentityValue, PrincipalKey, Route, RouteCors, SameSite,
+    TokenMode,
 };
 use portcullis_tls::{Minimum, Protocol};
 
-const SECOND: Duration = Duration::from_secs(1);
+use crate::options;
 
-fn options() -> LoadOptions {
-    let clock = Clock::manual(Timestamp::from_unix_seconds(1_800_000_000));
-    let handover = Handover::empty(clock);
-    LoadOptions { environment: Environment::fixed([]), read_files: true, handover }
-}
+const SECOND: Duration = Duration::from_secs(1);
 
 fn text() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/whole.yaml");

@@ -1,12 +1,10 @@
 //! One mistake at a time: where it is found and what is said. More of them, word for word, are in
 //! `testdata`.
 
-#![cfg(test)]
-
-use portcullis_config::{Environment, LoadOptions, check_text};
-use portcullis_core::{Clock, Timestamp};
-use portcullis_policy::Handover;
+use portcullis_config::check_text;
 use proptest::prelude::*;
+
+use crate::options;
 
 const SOUND: &str = "version: 1
 listeners: [{name: https, address: '[::]:8443'}]
@@ -25,12 +23,6 @@ routes:
   cors: web
   forward: {upstream: app, strip_prefix: /v1, identity: {headers: {x-user: subject}, token: signed}}
 ";
-
-fn options() -> LoadOptions {
-    let clock = Clock::manual(Timestamp::from_unix_seconds(1_800_000_000));
-    let handover = Handover::empty(clock);
-    LoadOptions { environment: Environment::fixed([]), read_files: true, handover }
-}
 
 /// `from` in the sound file becomes `to`: one mistake, at `path`, with `message`.
 #[track_caller]

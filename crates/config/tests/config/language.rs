@@ -1,12 +1,10 @@
 //! The whole language: what this version has passes, what it has not is said so, by name.
 
-#![cfg(test)]
-
 use std::path::Path;
 
-use portcullis_config::{Environment, LoadOptions, check_text};
-use portcullis_core::{Clock, Timestamp};
-use portcullis_policy::Handover;
+use portcullis_config::{LoadOptions, check_text};
+
+use crate::options;
 
 /// Paths of what later versions bring, in the order of the file.
 const LATER: [&str; 33] = [
@@ -58,12 +56,7 @@ fn the_language_passes_but_for_what_comes_later() {
         // The language is kept beside the repository; without it there is nothing to compare.
         return;
     };
-    let clock = Clock::manual(Timestamp::from_unix_seconds(1_800_000_000));
-    let options = LoadOptions {
-        environment: Environment::fixed([]),
-        read_files: false,
-        handover: Handover::empty(clock),
-    };
+    let options = LoadOptions { read_files: false, ..options() };
     let report = check_text("language.yaml", &text, &options).expect_err("later parts");
     let entries = report.entries();
     let other: Vec<_> =

@@ -1,7 +1,5 @@
 //! The JSON Schema: as strict as the reader.
 
-#![cfg(test)]
-
 use portcullis_config::schema;
 use serde_json::Value;
 

@@ -1,13 +1,11 @@
 //! The ways in: files on disk, what they name, and how a refusal reads.
 
-#![cfg(test)]
-
 use std::path::Path;
 use std::time::Duration;
 
-use portcullis_config::{Environment, LoadOptions, Loaded, Report, check_text, load};
-use portcullis_core::{Clock, Timestamp};
-use portcullis_policy::Handover;
+use portcullis_config::{LoadOptions, Loaded, Report, check_text, load};
+
+use crate::options;
 
 const MINIMAL: &str = "version: 1
 listeners: [{name: http, address: '127.0.0.1:8080', cleartext: true}]
@@ -16,10 +14,18 @@ upstreams: [{name: app, endpoints: ['http://127.0.0.1:8000']}]
 routes: [{name: app, path: '/{*rest}', access: public, forward: {upstream: app}}]
 ";
 
-fn options() -> LoadOptions {
-    let clock = Clock::manual(Timestamp::from_unix_seconds(1_800_000_000));
-    let environment = Environment::fixed([("TOKEN", "a-token-of-some-length")]);
-    LoadOptions { environment, read_files: true, handover: Handover::empty(clock) }
+const TLS: &str = "version: 1
+hosts: [api.test, '*.ui.test']
+certificates: {files: [{certificate: tls.crt, key: {file: tls.key}}]}
+upstreams: [{name: app, endpoints: ['http://127.0.0.1:8000']}]
+routes: [{name: app, path: '/{*rest}', access: public, forward: {upstream: app}}]
+";
+
+/// A certificate for `names` and its key, in PEM.
+fn pair(names: &[&str]) -> (String, String) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+    (made.cert.pem(), made.signing_key.serialize_pem())
 }
 
 fn messages(report: &Report) -> Vec<String> {
@@ -153,13 +159,7 @@ fn the_view_has_defaults_and_references_as_written() {
 #[test]
 fn certificates_are_read_and_must_fit() {
     let folder = tempfile::tempdir().expect("a folder");
-    let tls = "version: 1
-hosts: [api.test, '*.ui.test']
-certificates: {files: [{certificate: tls.crt, key: {file: tls.key}}]}
-upstreams: [{name: app, endpoints: ['http://127.0.0.1:8000']}]
-routes: [{name: app, path: '/{*rest}', access: public, forward: {upstream: app}}]
-";
-    write(folder.path(), "gateway.yaml", tls.as_bytes());
+    write(folder.path(), "gateway.yaml", TLS.as_bytes());
     let path = folder.path().join("gateway.yaml");
     let missing = refused(load(&path, &options()));
     assert_eq!(missing.len(), 1, "{missing:?}");
@@ -170,6 +170,60 @@ routes: [{name: app, path: '/{*rest}', access: public, forward: {upstream: app}}
     assert_eq!(garbage.len(), 1, "{garbage:?}");
     let unread = LoadOptions { read_files: false, ..options() };
     assert!(load(&path, &unread).is_ok(), "--no-files");
+}
+
+#[test]
+fn a_pair_that_fits_serves_its_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = TLS.replace("'*.ui.test'", "old.test");
+    write(folder.path(), "gateway.yaml", text.as_bytes());
+    let path = folder.path().join("gateway.yaml");
+    let one = pair(&["api.test", "old.test"]);
+    let other = pair(&["api.test"]);
+    write(folder.path(), "tls.crt", one.0.as_bytes());
+    write(folder.path(), "tls.key", one.1.as_bytes());
+    let loaded = load(&path, &options()).expect("a pair");
+    let files = ["tls.crt", "tls.key"].map(|name| folder.path().join(name));
+    assert_eq!(loaded.snapshot.files, files);
+    assert_eq!(loaded.snapshot.tls.sources.files[0].certificate, files[0]);
+    write(folder.path(), "tls.key", other.1.as_bytes());
+    let mismatch = refused(load(&path, &options()));
+    assert_eq!(mismatch.len(), 1, "{mismatch:?}");
+    assert!(mismatch[0].starts_with("certificates.files[0]: "), "{mismatch:?}");
+    write(folder.path(), "tls.crt", other.0.as_bytes());
+    let expected = ["hosts[1]: no certificate is given for `old.test`"];
+    assert_eq!(refused(load(&path, &options())), expected);
+}
+
+#[test]
+fn trust_files_hold_certificates() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = "endpoints: ['https://app.test'], tls: {trust: {file: ca.pem}}";
+    let text = MINIMAL.replace("endpoints: ['http://127.0.0.1:8000']", upstream);
+    write(folder.path(), "gateway.yaml", text.as_bytes());
+    let path = folder.path().join("gateway.yaml");
+    write(folder.path(), "ca.pem", b"nothing");
+    let expected = ["upstreams[0].tls.trust.file: there is no certificate in this file"];
+    assert_eq!(refused(load(&path, &options())), expected);
+    write(folder.path(), "ca.pem", pair(&["ca.test"]).0.as_bytes());
+    let loaded = load(&path, &options()).expect("a certificate");
+    let tls = loaded.snapshot.upstreams["app"].tls.clone().expect("TLS");
+    assert_eq!(tls.trust.map(|ders| ders.len()), Some(1));
+}
+
+#[test]
+fn a_signing_key_must_sign() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!("{MINIMAL}identity: {{signing_key: {{file: key.pem}}}}\n");
+    write(folder.path(), "gateway.yaml", text.as_bytes());
+    let path = folder.path().join("gateway.yaml");
+    write(folder.path(), "key.pem", b"no key");
+    let bad = refused(load(&path, &options()));
+    assert_eq!(bad.len(), 1, "{bad:?}");
+    assert!(bad[0].starts_with("identity.signing_key: the key cannot sign"), "{bad:?}");
+    write(folder.path(), "key.pem", portcullis_authn::identity::generate_key_pem().as_bytes());
+    let loaded = load(&path, &options()).expect("a key");
+    assert!(loaded.snapshot.identity.signing_key.is_some());
 }
 
 #[test]

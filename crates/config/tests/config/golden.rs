@@ -3,19 +3,11 @@
 //! `testdata/NAME.yaml` is checked and the report compared with `testdata/NAME.txt`. With
 //! `PORTCULLIS_UPDATE=1` the reports are written anew.
 
-#![cfg(test)]
-
 use std::path::{Path, PathBuf};
 
-use portcullis_config::{Environment, LoadOptions, check_text};
-use portcullis_core::{Clock, Timestamp};
-use portcullis_policy::Handover;
+use portcullis_config::check_text;
 
-fn options() -> LoadOptions {
-    let clock = Clock::manual(Timestamp::from_unix_seconds(1_800_000_000));
-    let environment = Environment::fixed([("PW", "S3cret$USER!x{y}#z: \"q\"")]);
-    LoadOptions { environment, read_files: true, handover: Handover::empty(clock) }
-}
+use crate::options;
 
 fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")

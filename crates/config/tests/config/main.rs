@@ -1,0 +1,22 @@
+//! The crate from outside, one module a promise.
+
+#![cfg(test)]
+
+mod advice;
+mod files;
+mod golden;
+mod language;
+mod mistakes;
+mod schema;
+mod snapshot;
+
+use portcullis_config::{Environment, LoadOptions};
+use portcullis_core::{Clock, Timestamp};
+use portcullis_policy::Handover;
+
+/// Files are read, the environment is small, and nothing is taken over.
+fn options() -> LoadOptions {
+    let clock = Clock::manual(Timestamp::from_unix_seconds(1_800_000_000));
+    let environment = Environment::fixed([("TOKEN", "a-token-of-some-length")]);
+    LoadOptions { environment, read_files: true, handover: Handover::empty(clock) }
+}
