@@ -24,6 +24,6 @@ mkdir -p "${corpus[0]}" artifacts/"$target"
 if [[ -d seeds/$target ]]; then corpus+=(seeds/"$target"); fi
 if [[ $target == config ]]; then corpus+=(../examples); fi
 
-cargo build --locked --release --target "$host" --bin "$target"
+cargo build --release --target "$host" --bin "$target"
 exec "${CARGO_TARGET_DIR:-target}/$host/release/$target" \
   -artifact_prefix=artifacts/"$target"/ -max_len=8192 "$@" "${corpus[@]}"

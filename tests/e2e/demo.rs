@@ -33,7 +33,7 @@ fn the_printed_lines_work_as_printed() {
         .filter(|line| line.contains("curl ") || line.split_once('=').is_some_and(is_assignment))
         .collect();
     let script = format!("{SHELL}\n{}\n", commands.join("\n"));
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_mins(1);
     let ran = process::run(Path::new("bash"), &["-s"], scratch.path(), &[], &script, limit);
     let statuses: Vec<&str> =
         ran.stdout.lines().filter_map(|line| line.strip_prefix("STATUS ")).collect();

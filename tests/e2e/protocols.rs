@@ -1,6 +1,6 @@
 //! What is spoken beside plain requests: gRPC, upgrades, `Expect`, HTTP/2's own rules.
 //!
-//! WebSockets belong to a later part of the language: no upgrade is forwarded yet (C29, second row).
+//! Web sockets belong to a later part of the language: no upgrade is forwarded yet (C29, second row).
 
 use std::sync::LazyLock;
 

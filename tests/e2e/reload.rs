@@ -1,6 +1,6 @@
 //! A new file is taken whole, or the old one stays. C44.
 //!
-//! WebSockets, which the case names too, belong to a later part of the language.
+//! Web sockets, which the case names too, belong to a later part of the language.
 
 use std::fs;
 use std::net::TcpListener;

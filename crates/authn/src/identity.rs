@@ -313,6 +313,31 @@ mod tests {
     }
 
     #[test]
+    fn a_kept_token_is_for_one_principal_and_one_audience() {
+        let one = principal();
+        let kept = Kept {
+            token: "t".into(),
+            renew_at: Timestamp::default(),
+            audience: "orders".to_owned(),
+            principal: Some(one.clone()),
+        };
+        assert!(kept.is_for(Some(&one), "orders"));
+        assert!(!kept.is_for(Some(&one), "billing"));
+        assert!(!kept.is_for(None, "orders"));
+        let with_other_claims = Principal { claims: Arc::new(Map::new()), ..one.clone() };
+        assert!(!kept.is_for(Some(&with_other_claims), "orders"));
+        let others = [
+            Principal { subject: "u2".to_owned(), ..one.clone() },
+            Principal { issuer: "https://idp.test/r2".into(), ..one.clone() },
+            Principal { scopes: Vec::new(), ..one.clone() },
+            Principal { roles: Vec::new(), ..one.clone() },
+        ];
+        for other in others {
+            assert!(!kept.is_for(Some(&other), "orders"), "{other:?}");
+        }
+    }
+
+    #[test]
     fn the_key_set_names_the_key_by_its_thumbprint() {
         let (signer, _) = signer();
         let set: Value = serde_json::from_str(&signer.jwks_json()).unwrap();

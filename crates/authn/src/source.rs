@@ -116,12 +116,16 @@ async fn discover(issuer: &Arc<str>, at: &Url, fetcher: &Fetcher) -> Result<Url,
         let found = found.chars().take(200).collect();
         return Err(LoadError::Issuer { found, configured: Arc::clone(issuer) });
     }
-    let refused = |reason| LoadError::KeyUrl { url: jwks_uri.clone(), reason };
-    let url: Url = jwks_uri.parse().map_err(|_| refused("it is not a URL"))?;
-    check_url(&url).map_err(refused)?;
-    // An issuer elsewhere must not make us ask our own machine.
+    key_url(&jwks_uri, at).map_err(|reason| LoadError::KeyUrl { url: jwks_uri, reason })
+}
+
+/// The `jwks_uri` of the configuration found `at` this URL.
+fn key_url(jwks_uri: &str, at: &Url) -> Result<Url, &'static str> {
+    let url: Url = jwks_uri.parse().map_err(|_| "it is not a URL")?;
+    check_url(&url)?;
+    // An issuer elsewhere must not make the gateway ask its own machine.
     if is_loopback(&url) && !is_loopback(at) {
-        return Err(refused("it points at this machine, and the issuer is another"));
+        return Err("it points at this machine, and the issuer is another");
     }
     Ok(url)
 }
@@ -169,6 +173,26 @@ mod tests {
         let below = "https://idp.test/r1/.well-known/openid-configuration";
         check("https://idp.test/r1", below);
         check("https://idp.test/r1/", below);
+    }
+
+    #[test]
+    fn an_issuer_elsewhere_cannot_point_at_this_machine() {
+        #[track_caller]
+        fn check(jwks_uri: &str, at: &str, expected: Result<(), &'static str>) {
+            let read = key_url(jwks_uri, &at.parse().unwrap()).map(|_| ());
+            assert_eq!(read, expected, "{jwks_uri} named at {at}");
+        }
+        let (elsewhere, here) = ("https://idp.test/x", "http://127.0.0.1:8080/x");
+        check("https://keys.test/jwks", elsewhere, Ok(()));
+        check("https://keys.test/jwks", here, Ok(()));
+        check("http://localhost:8080/jwks", here, Ok(()));
+        let refused = Err("it points at this machine, and the issuer is another");
+        for url in
+            ["http://127.0.0.1/jwks", "https://127.0.0.1/", "https://localhost/", "http://[::1]/"]
+        {
+            check(url, elsewhere, refused);
+        }
+        check("jwks", elsewhere, Err("it is not a URL"));
     }
 
     #[test]

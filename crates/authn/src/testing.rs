@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
@@ -178,7 +178,25 @@ fn pkcs1_of(pkcs8: &[u8]) -> &[u8] {
 
 /// Keeps the warnings of this crate, one line each.
 #[derive(Clone, Default)]
-pub(crate) struct Warnings(pub(crate) Arc<Mutex<Vec<String>>>);
+pub(crate) struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Warnings {
+    /// Listens on this thread until the guard is dropped.
+    pub(crate) fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+        // With one subscriber alive, a call site first met on another thread, where nobody listens,
+        // would be switched off for all threads. With two or more, every one alive is asked.
+        static ALIVE: OnceLock<[tracing::Dispatch; 2]> = OnceLock::new();
+        ALIVE.get_or_init(|| [(); 2].map(|()| tracing::Dispatch::new(Self::default())));
+        let warnings = Self::default();
+        let guard = tracing::subscriber::set_default(warnings.clone());
+        (warnings, guard)
+    }
+
+    /// The lines so far; they are forgotten.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}
 
 impl tracing::Subscriber for Warnings {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
