@@ -14,6 +14,7 @@ pub mod identify;
 pub mod limits;
 pub mod media;
 pub mod origin;
+mod permit;
 pub mod pipeline;
 pub mod route;
 pub mod table;

@@ -116,7 +116,8 @@ impl Reloader {
         let writers = logs::start(&access, &audit).map_err(|error| error.to_string())?;
         let operators = self.operators.set(&self.runtime, &running.admin, &admin_token).await?;
         // From here on nothing can fail.
-        start_keys(&running.handover).await;
+        let before = self.runtime.running();
+        start_keys(&running.handover, Some(&before.handover)).await;
         self.serving.store(Arc::new(serving));
         self.connections.store(Arc::new(connections));
         self.runtime.logs().replace(writers);

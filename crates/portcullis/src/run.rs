@@ -32,6 +32,9 @@ const QUIET: Duration = Duration::from_millis(150);
 /// How often certificates are looked at without a hint from the file system.
 const CERTIFICATES: Duration = Duration::from_mins(1);
 
+/// How often the tables of limits give back what they no longer need.
+const SWEEP: Duration = Duration::from_secs(30);
+
 /// Connections kept open to upstreams, of the process.
 const POOLED: usize = 1024;
 
@@ -117,7 +120,7 @@ impl Process {
         let change = active.plan(listeners).map_err(start)?;
         open_logs(&base, &running).map_err(start)?;
         let admin = running.admin.clone();
-        start_keys(&running.handover).await;
+        start_keys(&running.handover, None).await;
         let runtime = Arc::new(Runtime::new(base, running));
         let mut operators = Operators::default();
         let mut lines = operators.set(&runtime, &admin, &admin_token).await.map_err(start)?;
@@ -156,6 +159,7 @@ impl Process {
     /// Serves, and reloads when asked or when a file changes, until asked to stop.
     async fn live(&mut self, signals: &mut Signals) {
         let mut certificates = tokio::time::interval(CERTIFICATES);
+        let mut sweep = tokio::time::interval(SWEEP);
         loop {
             tokio::select! {
                 asked = signals.next() => match asked {
@@ -163,6 +167,7 @@ impl Process {
                     Asked::Stop => return,
                 },
                 () = changed(&mut self.watch) => self.reloader.files_changed().await,
+                _ = sweep.tick() => self.runtime.sweep_limits(),
                 _ = certificates.tick() => self.reloader.certificates_changed().await,
             }
             self.watch_files();
@@ -214,11 +219,16 @@ fn open_logs(base: &Base, running: &crate::runtime::Running) -> std::io::Result<
     base.logs.open(&access, &audit)
 }
 
-/// Starts to fetch the keys of all issuers; waits a moment for the first, so that requests right
-/// after `ready` find them. An issuer that is down holds nothing up.
-pub(crate) async fn start_keys(handover: &Handover) {
-    let first = handover.keys.values().map(|keys| {
+/// Starts to fetch the keys of all issuers; waits a moment for the first of those that have none,
+/// so that requests right after `ready` find them. An issuer that is down holds nothing up, and
+/// one that was there before is not asked again.
+pub(crate) async fn start_keys(handover: &Handover, before: Option<&Handover>) {
+    let is_new = |name: &Arc<str>| before.is_none_or(|b| !b.keys.contains_key(name));
+    let new = handover.keys.iter().filter(|(name, keys)| {
         keys.start();
+        is_new(name)
+    });
+    let first = new.map(|(_, keys)| {
         let keys = keys.clone();
         tokio::spawn(async move { keys.load_now().await })
     });

@@ -77,6 +77,10 @@ impl Base {
         let process = prometheus::process_collector::ProcessCollector::for_self();
         registry.register(Box::new(process))?;
         let metrics = Arc::new(Metrics::new(&registry)?);
+        for outcome in ["taken", "refused"] {
+            // A series from the start: an alert on its increase sees the first.
+            metrics.process.reloads.with_label_values(&[outcome]);
+        }
         metrics.process.build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let logs = Arc::new(Logs::new(Arc::clone(&metrics)));
         let sink: Arc<dyn portcullis_proxy::LogSink> = Arc::clone(&logs) as _;
@@ -182,6 +186,13 @@ impl Runtime {
     /// Where records go.
     pub(crate) fn recorder(&self) -> &Arc<Recorder> {
         &self.recorder
+    }
+
+    /// Gives back the memory of buckets that are full again.
+    pub(crate) fn sweep_limits(&self) {
+        for limiter in self.running().handover.limiters.values() {
+            limiter.sweep();
+        }
     }
 
     /// Brings gauges that are counted elsewhere up to date, before they are shown.

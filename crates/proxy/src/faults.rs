@@ -36,7 +36,9 @@ pub(crate) fn refusal(error: &Error) -> Option<Refusal> {
 /// The edge ends a body that breaks its framing with this cause.
 fn is_malformed_body(error: &Error) -> bool {
     let io = error.root_cause().downcast_ref::<std::io::Error>();
-    io.and_then(std::io::Error::get_ref).and_then(|inner| inner.downcast_ref::<MalformedBody>()).is_some()
+    io.and_then(std::io::Error::get_ref)
+        .and_then(|inner| inner.downcast_ref::<MalformedBody>())
+        .is_some()
 }
 
 fn is_connect(error: &Error) -> bool {

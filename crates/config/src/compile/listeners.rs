@@ -110,12 +110,20 @@ fn only_http11(listed: Option<&[Protocol]>, at: &At, problems: &mut Problems) ->
 }
 
 /// An address and port to listen on.
+fn has_plain_port(text: &str) -> bool {
+    let port = text.rsplit_once(':').map_or("", |(_, port)| port);
+    port == "0" || port.starts_with(|first: char| matches!(first, '1'..='9'))
+}
+
 pub(super) fn address_of(text: &str, at: &At, problems: &mut Problems) -> Option<SocketAddr> {
     if text.starts_with("unix:") {
         problems.push(Problem::not_in_this_version(at.clone(), "unix:"));
         return None;
     }
-    if let Ok(address) = text.parse() {
+    // One form for each address: `08443` and `+443` are refused, though the parser takes the first.
+    if let Ok(address) = text.parse::<SocketAddr>()
+        && has_plain_port(text)
+    {
         return Some(address);
     }
     let problem = Problem::new(at.clone(), format!("`{text}` is not an address and port"))

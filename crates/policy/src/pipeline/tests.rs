@@ -14,12 +14,15 @@ use portcullis_core::{CanonicalPath, HostPattern, TlsMeta};
 use portcullis_limit::{Limiter, Quota};
 use serde_json::json;
 
+use portcullis_core::ChallengeError;
+
 use super::*;
 use crate::hosts::HostEntry;
 use crate::limits::{AddressLimit, PrincipalLimit};
 use crate::{
     BodyRules, ClientRules, CookieRules, Forward, IdentityRules, MediaType, NoTrace, OriginPattern,
     PathPattern, RouteTableBuilder, RouteTimeouts, TokenMode, UpstreamSettings, UpstreamTimeouts,
+    Way,
 };
 
 /// An issuer with one ES256 key, published in a file.
