@@ -58,6 +58,7 @@ advisories: $(TOOLS)/bin/cargo-deny ## RustSec advisories against the lock file 
 
 bench: setup-build ## criterion benchmarks and allocation counts
 	$(CARGO) bench --locked -p portcullis
+	$(CARGO) test --locked -p portcullis --test allocations
 
 fuzz: setup-build ## fuzz targets, and property tests with many inputs
 	for target in fuzz/fuzz_targets/*.rs; do \

@@ -1,5 +1,7 @@
 //! How often each operation asks for memory. More than stated here is an error.
 
+#[path = "fixtures/decide.rs"]
+mod decide;
 #[path = "fixtures/tokens.rs"]
 mod fixtures;
 
@@ -87,6 +89,20 @@ fn tokens(count: &mut Count<impl Write>, fixture: &Fixture) -> io::Result<()> {
     Ok(())
 }
 
+fn decisions(count: &mut Count<impl Write>) -> Result<(), Box<dyn Error>> {
+    let world = decide::World::new()?;
+    for (name, most, path) in
+        [("decide: cached token", 5, "/v1/users/4711/orders"), ("decide: public", 3, "/healthz")]
+    {
+        let head = world.head(path)?;
+        if !world.forwards(&head) {
+            return Err(format!("{name}: not forwarded").into());
+        }
+        count.operation(name, most, || world.forwards(black_box(&head)))?;
+    }
+    Ok(())
+}
+
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let fixture = Fixture::new()?;
     fixture.check()?;
@@ -95,6 +111,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     head_gate(&mut count)?;
     limits(&mut count)?;
     tokens(&mut count, &fixture)?;
+    decisions(&mut count)?;
     let Count { mut out, passed, failed } = count;
     writeln!(out, "{passed} passed, {failed} failed")?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
