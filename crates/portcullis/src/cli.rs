@@ -29,7 +29,7 @@ enum Command {
     Run(RunArgs),
     /// Prints the JSON Schema of gateway.yaml.
     Schema,
-    /// Prints version, commit and crypto provider.
+    /// Prints version, commit, features and crypto provider.
     Version,
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn print_line(text: &str) -> ExitCode {
 
 fn version() -> String {
     format!(
-        "portcullis {}\ncommit {}\ncrypto provider aws-lc-rs",
+        "portcullis {}\ncommit {}\nfeatures default\ncrypto provider aws-lc-rs",
         env!("CARGO_PKG_VERSION"),
         option_env!("PORTCULLIS_COMMIT").unwrap_or("unknown"),
     )
