@@ -265,13 +265,18 @@ fn a_body_has_a_size_and_a_type() {
 fn a_body_of_unknown_length_is_counted_as_it_comes() {
     let mark = marker("chunks");
     let chunk = format!("2000\r\n{}\r\n", "x".repeat(0x2000));
-    let raw = format!(
-        "POST /upload HTTP/1.1\r\nHost: api.test\r\nx-marker: {mark}\r\ncontent-type: text/plain\r\n\
-         Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
-        chunk.repeat(9)
-    );
-    WORLD.plain().raw(raw).expect_refusal(413, "body-too-large");
+    let upload = |mark: &str, more: &str| {
+        format!(
+            "POST /upload HTTP/1.1\r\nHost: api.test\r\nx-marker: {mark}\r\n\
+             content-type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n{}{more}0\r\n\r\n",
+            chunk.repeat(8)
+        )
+    };
+    WORLD.plain().raw(upload(&mark, "1\r\nx\r\n")).expect_refusal(413, "body-too-large");
     assert!(WORLD.upstream.seen(&mark).is_empty(), "no complete request at the upstream");
+    let mark = marker("chunks");
+    WORLD.plain().raw(upload(&mark, "")).expect(200);
+    assert_eq!(WORLD.upstream.only(&mark).body.len(), 64 << 10);
     let mark = marker("chunks");
     let request = Request::post("/upload", vec![b'x'; 70 << 10])
         .field("x-marker", &mark)

@@ -171,5 +171,12 @@ fn an_empty_last_frame_does_not_disturb_the_next_request() {
         let seen = SETTING.world.upstream.seen(&mark);
         assert_eq!(seen.len(), 21);
         assert_eq!(seen[0].body, body.as_bytes());
+        // A second terminator would stand before the next request of the connection.
+        let raw = SETTING.world.upstream.raw(seen[0].connection);
+        let head = &seen[0].head;
+        let start = raw.windows(head.len()).position(|bytes| bytes == head).expect("the request");
+        let rest = String::from_utf8_lossy(&raw[start + head.len()..]).into_owned();
+        let (_, next) = rest.split_once("0\r\n\r\n").expect("the end of the body");
+        assert!(!next.starts_with('0'), "{next}");
     }
 }

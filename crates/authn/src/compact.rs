@@ -174,6 +174,10 @@ mod tests {
         check(format!("{header}.e31.AAAA"), "the payload is not base64url");
         let long = "A".repeat(MAXIMUM_LENGTH);
         check(format!("{header}.{long}.AAAA"), "the token is too long");
+        let room = MAXIMUM_LENGTH - format!("{header}..AAAA").len();
+        let of_length = |length| format!("{header}.{}.AAAA", "A".repeat(length));
+        assert_ne!(Compact::parse(&of_length(room)).map(|_| ()), Err("the token is too long"));
+        check(of_length(room + 1), "the token is too long");
         assert_eq!(Compact::parse(&format!("{header}.e30.AAAA")).unwrap().payload, b"{}");
     }
 

@@ -77,7 +77,7 @@ impl Pipeline {
         self.admit_flood(&key, trace)?;
         let host = self.admit_host(head, conn, trace)?;
         known.cors.clone_from(&self.default_cors);
-        let route = match self.admit_route(host, head, trace, known)? {
+        let route = match self.admit_route(host, head, client, trace, known)? {
             Routed::Answer(verdict) => return Ok(verdict),
             Routed::Route(route) => route,
         };
@@ -132,11 +132,12 @@ impl Pipeline {
         &self,
         host: AllowedHost,
         head: &Head<'_>,
+        client: &ClientView,
         trace: &mut T,
         known: &mut Known,
     ) -> Result<Routed, Refusal> {
         if is_preflight(head.method, head.headers)
-            && let Some(verdict) = self.answer_preflight(host, head, trace, known)?
+            && let Some(verdict) = self.answer_preflight(host, head, client, trace, known)?
         {
             return Ok(Routed::Answer(verdict));
         }
@@ -186,6 +187,7 @@ impl Pipeline {
         &self,
         host: AllowedHost,
         head: &Head<'_>,
+        client: &ClientView,
         trace: &mut T,
         known: &mut Known,
     ) -> Result<Option<Verdict>, Refusal> {
@@ -206,7 +208,11 @@ impl Pipeline {
         self.check_preflight_path(host, head, &route, &requested)?;
         trace.note(Stage::Cors, route.origin, || format!("preflight for {requested} {path}"));
         Ok(match &route.cors {
-            RouteCors::App => Some(Verdict::Forward(Grant::for_app_preflight(route))),
+            RouteCors::App => {
+                // It reaches the app, so that the route's own client rules hold for it too.
+                admit_route_client(&route, client, trace)?;
+                Some(Verdict::Forward(Grant::for_app_preflight(route)))
+            }
             RouteCors::Off => None,
             RouteCors::Policy(policy) => {
                 let fields = policy.preflight_fields(head.headers);
@@ -250,18 +256,26 @@ fn fits_connection(host: AllowedHost, name: &Host, conn: &ConnMeta) -> bool {
     matches!((name, &tls.server_name), (Host::Name(name), Some(asked)) if **name == **asked)
 }
 
+fn admit_route_client<T: Trace>(
+    route: &Route,
+    client: &ClientView,
+    trace: &mut T,
+) -> Result<(), Refusal> {
+    let Some(rules) = &route.clients else { return Ok(()) };
+    if rules.admits(client.address) {
+        return Ok(());
+    }
+    trace.note(Stage::Client, rules.origin, || format!("{} on this route", client.address));
+    Err(Denial::ClientNotAllowed.into())
+}
+
 fn admit_shape<T: Trace>(
     route: &Route,
     head: &Head<'_>,
     client: &ClientView,
     trace: &mut T,
 ) -> Result<(), Refusal> {
-    if let Some(rules) = &route.clients
-        && !rules.admits(client.address)
-    {
-        trace.note(Stage::Client, rules.origin, || format!("{} on this route", client.address));
-        return Err(Denial::ClientNotAllowed.into());
-    }
+    admit_route_client(route, client, trace)?;
     let body = &route.body;
     trace.note(Stage::Shape, body.origin, || match head.content_length {
         Some(length) => format!("body of {length} bytes, {} allowed", body.maximum),

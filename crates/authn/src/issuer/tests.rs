@@ -369,3 +369,11 @@ fn settings_that_cannot_work_say_who_must_act() {
     let error = AuthnError::Trust { reason: "it is empty".to_owned() };
     assert!(error.to_string().contains("trust file"));
 }
+
+#[tokio::test]
+async fn a_signature_of_another_key_of_that_name_is_refused() {
+    let fixture = Fixture::new(&[k1().jwk()]).await;
+    let other = Signer::rsa("k4").sign_with(&json!({"alg": "RS256", "kid": "k1"}), &json!({}));
+    fixture.check(&other, "the signature is not good").await;
+    fixture.check(&k1().sign(&json!({})), "ok").await;
+}

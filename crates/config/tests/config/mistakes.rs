@@ -284,3 +284,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn anonymous_alone_is_no_demand() {
+    let open =
+        "- {name: open, path: /open, access: {any_of: [anonymous]}, forward: {upstream: app}}";
+    check(
+        "- name: orders",
+        &format!("{open}\n- name: orders"),
+        "routes[0].access.any_of",
+        "`anonymous` alone lets everybody in",
+    );
+}

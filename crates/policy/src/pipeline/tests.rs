@@ -457,6 +457,10 @@ async fn preflights_are_answered_before_the_token_and_not_counted() {
     api.address_limits = vec![AddressLimit { limiter: limiter("address", 1), origin: Origin(5) }];
     let mut app = route("app", &["PUT"], access());
     app.cors = RouteCors::App;
+    app.clients = Some(ClientRules {
+        deny: vec!["203.0.113.66/32".parse().unwrap()],
+        ..ClientRules::default()
+    });
     let rules =
         pipeline(vec![("/api", api), ("/app", app), ("/off", route("off", &["PUT"], access()))]);
     let preflight = |target, origin: &str| {
@@ -481,6 +485,8 @@ async fn preflights_are_answered_before_the_token_and_not_counted() {
         panic!("the app answers")
     };
     assert!(grant.is_app_preflight() && grant.principal().is_none());
+    let elsewhere = Ask { peer: "203.0.113.66", ..preflight("/app", "https://ui.test") };
+    check(&elsewhere.of(&rules).await, 403, "client-not-allowed");
     check(&preflight("/off", "https://ui.test").of(&rules).await, 405, "method-not-allowed");
     check(&preflight("/none", "https://ui.test").of(&rules).await, 404, "route-not-found");
     // The preflights took nothing from the limit of one.
@@ -505,4 +511,90 @@ async fn an_issuer_without_keys_is_a_503() {
         503,
         "issuer-unavailable",
     );
+}
+
+#[tokio::test]
+async fn each_principal_has_a_bucket_of_its_own() {
+    let clock = portcullis_core::Clock::system();
+    let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
+    let way = Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
+    let access =
+        Access::AnyOf { ways: vec![way], anonymous: false, roles: Vec::new(), origin: Origin(19) };
+    let mut api = route("api", &["GET"], access);
+    api.principal_limits = vec![PrincipalLimit {
+        limiter: limiter("principal", 1),
+        key: PrincipalKey::Principal,
+        origin: Origin(6),
+    }];
+    let rules = pipeline(vec![("/api", api)]);
+    let ask = |subject| get("/api").bearer(&idp.token(subject, "", &[]));
+    check(&ask("alice").of(&rules).await, 200, "");
+    check(&ask("alice").of(&rules).await, 429, "rate-limited");
+    check(&ask("bob").of(&rules).await, 200, "");
+}
+
+#[tokio::test]
+async fn scopes_count_with_the_issuer_that_granted_them() {
+    let clock = portcullis_core::Clock::system();
+    let one = Idp::new("one", "https://one.test", ReadFrom::Authorization, &clock).await;
+    let two = Idp::new("two", "https://two.test", ReadFrom::Authorization, &clock).await;
+    let way = |idp: &Idp, scopes: &[&str]| Way {
+        issuer: Arc::clone(&idp.issuer),
+        scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
+        origin: Origin(20),
+    };
+    let ways = vec![way(&one, &["a"]), way(&two, &[])];
+    let access = Access::AnyOf { ways, anonymous: false, roles: Vec::new(), origin: Origin(19) };
+    let rules = pipeline(vec![("/api", route("api", &["GET"], access))]);
+    check(&get("/api").bearer(&two.token("u2", "", &[])).of(&rules).await, 200, "");
+    check(&get("/api").bearer(&one.token("u1", "a", &[])).of(&rules).await, 200, "");
+    check(&get("/api").bearer(&one.token("u1", "", &[])).of(&rules).await, 403, "scope-missing");
+}
+
+#[tokio::test]
+async fn a_header_that_is_no_bearer_token_is_not_rescued_by_a_cookie() {
+    let clock = portcullis_core::Clock::system();
+    let one = Idp::new("one", "https://one.test", ReadFrom::Authorization, &clock).await;
+    let two = Idp::new("two", "https://two.test", ReadFrom::Cookie("sid".into()), &clock).await;
+    let way =
+        |idp: &Idp| Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
+    let ways = vec![way(&one), way(&two)];
+    let access = Access::AnyOf { ways, anonymous: true, roles: Vec::new(), origin: Origin(19) };
+    let rules = pipeline(vec![("/api", route("api", &["GET"], access))]);
+    let ask = || get("/api").with("cookie", format!("sid={}", two.token("u2", "", &[])));
+    check(&ask().of(&rules).await, 200, "");
+    check(&ask().with("authorization", "Basic dTpw").of(&rules).await, 401, "credential-invalid");
+}
+
+#[tokio::test]
+async fn an_options_request_that_names_no_method_is_no_preflight() {
+    let policy = CorsPolicy {
+        name: "web".into(),
+        origins: vec![OriginPattern::parse("https://ui.test").unwrap()],
+        any_origin: false,
+        null_origin: false,
+        methods: vec![http::Method::PUT],
+        headers: Vec::new(),
+        expose_headers: Vec::new(),
+        credentials: false,
+        max_age: Duration::from_mins(1),
+        origin: Origin(4),
+    };
+    let mut api = route("api", &["PUT"], public());
+    api.cors = RouteCors::Policy(Arc::new(policy));
+    let rules = pipeline(vec![("/api", api)]);
+    let options = get("/api").method("OPTIONS").with("origin", "https://ui.test");
+    check(&options.of(&rules).await, 405, "method-not-allowed");
+}
+
+#[test]
+fn two_routes_of_one_host_path_and_method_are_refused() {
+    let mut table = RouteTableBuilder::new(1);
+    let mut add = |path: &str, methods: &[&str]| {
+        let pattern = PathPattern::parse(path).unwrap();
+        table.add(0, &pattern, &Arc::new(route(path, methods, public())))
+    };
+    assert!(add("/x/{a}", &["GET"]).is_ok());
+    assert!(add("/x/{b}", &["POST"]).is_ok());
+    assert!(add("/x/{c}", &["DELETE", "GET"]).is_err());
 }
