@@ -298,3 +298,28 @@ fn admin_listens_on_a_unix_socket() {
     assert!(ask(&format!("authorization: Bearer {ADMIN_TOKEN}")).ends_with("\n200"));
     assert!(ask("x: y").ends_with("\n401"));
 }
+
+/// Nobody reads the access log: requests go on, lines are dropped and counted, and the process ends
+/// all the same.
+#[test]
+fn an_access_log_that_nobody_reads_holds_nothing_up() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let pipe = folder.join(format!("unread-{}", std::process::id()));
+    std::fs::remove_file(&pipe).ok();
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+    assert!(made.success());
+    // Held open and never read.
+    let held = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).expect("the pipe");
+    let config = format!("telemetry: {{access_log: {{to: {}}}}}\n", pipe.display());
+    let world = World::start(&[BASE, HOSTS, UPSTREAMS, &config, OPEN]);
+    let mut connection = world.plain().connect();
+    // The pipe, the writer's buffer and its queue hold fewer lines than these.
+    for _ in 0..9_500 {
+        connection.send(&Request::get("/..%2f")).expect(400);
+    }
+    assert!(world.gateway.metric(&["gateway_log_lines_dropped_total"]) > 0);
+    drop(connection);
+    world.gateway.stop();
+    drop(held);
+    std::fs::remove_file(&pipe).ok();
+}

@@ -4,13 +4,16 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use portcullis_config::snapshot::{LogTarget, TelemetryTerms};
 use portcullis_proxy::{LogSink, Metrics};
 use tracing_subscriber::EnvFilter;
+
+/// How long a writer may take for what is queued once nobody writes to it any more.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Lines a writer may be behind by.
 const QUEUE: usize = 8192;
@@ -50,7 +53,7 @@ pub(crate) fn start(access: &Target, audit: &Target) -> std::io::Result<Writers>
 #[derive(Debug)]
 pub(crate) struct Writer {
     lines: Option<SyncSender<String>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    done: Mutex<Receiver<()>>,
 }
 
 impl Writer {
@@ -64,18 +67,20 @@ impl Writer {
             Target::Stdout => Box::new(std::io::stdout()),
         };
         let (lines, queue) = sync_channel(QUEUE);
-        let thread =
-            std::thread::Builder::new().name("log".to_owned()).spawn(move || write(out, &queue))?;
-        Ok(Some(Self { lines: Some(lines), thread: Mutex::new(Some(thread)) }))
+        let (finished, done) = sync_channel(1);
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || {
+            write(out, &queue);
+            finished.send(()).ok();
+        })?;
+        Ok(Some(Self { lines: Some(lines), done: Mutex::new(done) }))
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         self.lines = None;
-        if let Some(thread) = self.thread.lock().take() {
-            thread.join().ok();
-        }
+        // A reader that is stuck must not hold up the end of the process.
+        self.done.lock().recv_timeout(LAST_LINES).ok();
     }
 }
 
