@@ -276,7 +276,9 @@ routes:
     client
         .send(&Request::get("/public/x").host("evil.test"))
         .expect_refusal(421, "host-not-allowed");
-    client.send(&Request::new("DELETE", "/none")).expect_refusal(404, "route-not-found");
+    // A path that cannot be read counts like any other.
+    client.send(&Request::get("/%zz")).expect_refusal(400, "malformed-request");
+    client.send(&Request::get("/%zz")).expect_refusal(429, "rate-limited");
     let answer = client.send(&Request::get("/none").host("evil.test"));
     answer.expect_refusal(429, "rate-limited");
     assert!(answer.field("retry-after").is_some());
@@ -284,6 +286,7 @@ routes:
     let denied = world.plain().from("127.0.0.66");
     for _ in 0..6 {
         denied.send(&Request::get("/public/x")).expect_refusal(403, "client-not-allowed");
+        denied.send(&Request::get("/%zz")).expect_refusal(403, "client-not-allowed");
     }
 }
 

@@ -17,6 +17,7 @@ pub mod origin;
 mod permit;
 pub mod pipeline;
 pub mod route;
+mod shape;
 pub mod table;
 pub mod trace;
 pub mod upstream;

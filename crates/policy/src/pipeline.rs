@@ -11,10 +11,12 @@ use crate::access::Access;
 use crate::cors::is_preflight;
 use crate::identify::{identify, missing};
 use crate::permit::permit;
+use crate::shape::{admit_route_client, admit_shape};
 use crate::table::Found;
 use crate::{
     AllowedHost, Clients, CorsPolicy, Decision, FloodGuard, Grant, HeaderPolicy, HostAllowList,
-    Origin, PreflightAnswer, PrincipalKey, Route, RouteCors, RouteTable, Stage, Trace, Verdict,
+    NoTrace, Origin, PreflightAnswer, PrincipalKey, Route, RouteCors, RouteTable, Stage, Trace,
+    Verdict,
 };
 
 /// Everything that judges a request; immutable, one per snapshot.
@@ -73,7 +75,7 @@ impl Pipeline {
         known: &mut Known,
     ) -> Result<Verdict, Refusal> {
         self.admit_client(client, trace)?;
-        let key = ClientKey::new(client.address, self.clients.ipv6_prefix).to_bytes();
+        let key = self.key_of(client);
         self.admit_flood(&key, trace)?;
         let host = self.admit_host(head, conn, trace)?;
         known.cors.clone_from(&self.default_cors);
@@ -88,6 +90,17 @@ impl Pipeline {
         admit_principal_limits(&route, principal.as_deref(), trace, known)?;
         permit(&route, principal.as_deref(), trace)?;
         Ok(Verdict::Forward(Grant::new(route, principal)))
+    }
+
+    /// The stages that ask nothing of a request: also for one whose head cannot be read, so that
+    /// neither a denied client nor a flood of nonsense gets by them.
+    pub fn admit_unread(&self, client: &ClientView) -> Result<(), Refusal> {
+        self.admit_client(client, &mut NoTrace)?;
+        self.admit_flood(&self.key_of(client), &mut NoTrace)
+    }
+
+    fn key_of(&self, client: &ClientView) -> [u8; 16] {
+        ClientKey::new(client.address, self.clients.ipv6_prefix).to_bytes()
     }
 
     fn admit_client<T: Trace>(&self, client: &ClientView, trace: &mut T) -> Result<(), Refusal> {
@@ -254,48 +267,6 @@ fn fits_connection(host: AllowedHost, name: &Host, conn: &ConnMeta) -> bool {
         return true;
     }
     matches!((name, &tls.server_name), (Host::Name(name), Some(asked)) if **name == **asked)
-}
-
-fn admit_route_client<T: Trace>(
-    route: &Route,
-    client: &ClientView,
-    trace: &mut T,
-) -> Result<(), Refusal> {
-    let Some(rules) = &route.clients else { return Ok(()) };
-    if rules.admits(client.address) {
-        return Ok(());
-    }
-    trace.note(Stage::Client, rules.origin, || format!("{} on this route", client.address));
-    Err(Denial::ClientNotAllowed.into())
-}
-
-fn admit_shape<T: Trace>(
-    route: &Route,
-    head: &Head<'_>,
-    client: &ClientView,
-    trace: &mut T,
-) -> Result<(), Refusal> {
-    admit_route_client(route, client, trace)?;
-    let body = &route.body;
-    trace.note(Stage::Shape, body.origin, || match head.content_length {
-        Some(length) => format!("body of {length} bytes, {} allowed", body.maximum),
-        None if head.has_body => format!("body of unknown length, {} allowed", body.maximum),
-        None => "no body".to_owned(),
-    });
-    if head.content_length.is_some_and(|length| length > body.maximum) {
-        return Err(Denial::BodyTooLarge { maximum: body.maximum }.into());
-    }
-    if head.has_body && !body.types.is_empty() {
-        let mut values = head.headers.get_all(header::CONTENT_TYPE).iter();
-        let (Some(value), None) = (values.next(), values.next()) else {
-            return Err(Denial::MediaTypeNotAllowed.into());
-        };
-        let text = value.to_str().unwrap_or_default();
-        if !body.types.iter().any(|media| media.accepts(text)) {
-            return Err(Denial::MediaTypeNotAllowed.into());
-        }
-    }
-    Ok(())
 }
 
 fn admit_address_limits<T: Trace>(

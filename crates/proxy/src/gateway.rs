@@ -53,9 +53,15 @@ impl Gateway {
             let reason = "a connection that the edge does not know".into();
             return Err(portcullis_core::Fault::Internal { reason }.into());
         };
-        let request = Request::read(req, has_body, ctx.https)?;
-        let head = request.head(&req.headers, ctx.https);
         let pipeline = &ctx.serving.pipeline;
+        let request = match Request::read(req, has_body, ctx.https) {
+            Ok(request) => request,
+            Err(denial) => {
+                pipeline.admit_unread(&client)?;
+                return Err(denial.into());
+            }
+        };
+        let head = request.head(&req.headers, ctx.https);
         let decision = pipeline.decide(&head, &conn, &client, &mut NoTrace).await;
         ctx.request = Some(request);
         Ok(decision)
