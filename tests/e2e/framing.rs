@@ -45,6 +45,17 @@ fn refused_and_closed(statuses: &[u16], build: impl Fn(&str) -> Vec<u8>) {
 }
 
 #[test]
+fn the_app_gets_an_absolute_form_in_origin_form() {
+    let mark = marker("absolute");
+    let mut connection = WORLD.plain().connect();
+    connection
+        .write(format!("GET http://api.test/public/{mark}?a=b HTTP/1.1\r\nHost: api.test\r\n\r\n"));
+    assert_eq!(connection.read().expect("an answer comes").status, 200);
+    let seen = WORLD.upstream.only(&mark);
+    assert_eq!(seen.target, format!("/public/{mark}?a=b"));
+}
+
+#[test]
 fn c27_length_and_coding_together() {
     refused_and_closed(&[400], |mark| {
         head(mark, "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").into()

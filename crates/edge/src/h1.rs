@@ -101,8 +101,8 @@ async fn judge(stream: &mut EdgeStream, settings: &ConnectionSettings) -> io::Re
     }
 }
 
-/// Gives one request to the proxy: the very bytes that the gate judged, and a stream that ends
-/// where the gate says the request does. The stream comes back if it can carry another request.
+/// Gives one request to the proxy: the very bytes that the gate judged, its target in origin form,
+/// and a stream that ends where the gate says the request does. The stream comes back if it can carry another request.
 async fn pass<A>(
     mut stream: EdgeStream,
     accepted: Accepted,
@@ -112,7 +112,10 @@ async fn pass<A>(
 where
     A: HttpServerApp + Send + Sync + 'static,
 {
-    let head = stream.take_ahead(accepted.length);
+    let mut head = stream.take_ahead(accepted.length);
+    if let Some(absolute) = &accepted.absolute {
+        head = absolute.to_origin(&head);
+    }
     // A request that may turn into another protocol has no end; one with a body is asked to send it
     // first, and keeps its fence.
     let is_open = accepted.upgrade && accepted.body == Body::Length(0);

@@ -20,7 +20,7 @@ pub(crate) enum Chunks {
     /// In the digits of a size: how many there were, and what they say.
     Size { digits: u8, size: u64 },
     /// In the extensions after a size: how many bytes there may still be.
-    Extension { room: u16, size: u64 },
+    Extension { room: u16, part: Part, size: u64 },
     /// Before the LF of a size line.
     SizeEnd { size: u64 },
     /// In the content of a chunk: how many bytes are left.
@@ -31,7 +31,9 @@ pub(crate) enum Chunks {
     DataLf,
     /// At the start of a trailer line, or of the last, empty one.
     Line { room: u16 },
-    /// In a trailer line.
+    /// In the name of a trailer line.
+    TrailerName { room: u16 },
+    /// In the value of a trailer line.
     Trailer { room: u16 },
     /// Before the LF of a trailer line.
     TrailerEnd { room: u16 },
@@ -74,25 +76,31 @@ impl Chunks {
 
     fn after(self, byte: u8) -> Option<Self> {
         match (self, byte) {
-            (Self::Size { digits: 1.., size } | Self::Extension { size, .. }, b'\r') => {
-                Some(Self::SizeEnd { size })
-            }
+            (Self::Size { digits: 1.., size }, b'\r') => Some(Self::SizeEnd { size }),
             (Self::Size { digits: 1.., size }, b';') => {
-                Some(Self::Extension { room: EXTENSION, size })
+                Some(Self::Extension { room: EXTENSION, part: Part::Start, size })
             }
             (Self::Size { digits, size }, digit) if digits < DIGITS => {
                 let value = u64::from(char::from(digit).to_digit(16)?);
                 Some(Self::Size { digits: digits + 1, size: size * 16 + value })
             }
-            (Self::Extension { room: room @ 1.., size }, text) if is_text(text) => {
-                Some(Self::Extension { room: room - 1, size })
+            (Self::Extension { part, size, .. }, b'\r') if part.may_end() => {
+                Some(Self::SizeEnd { size })
+            }
+            (Self::Extension { room: room @ 1.., part, size }, text) => {
+                Some(Self::Extension { room: room - 1, part: part.after(text)?, size })
             }
             (Self::SizeEnd { size: 0 }, b'\n') => Some(Self::Line { room: TRAILERS }),
             (Self::SizeEnd { size }, b'\n') => Some(Self::Data { left: size }),
             (Self::DataCr, b'\r') => Some(Self::DataLf),
             (Self::DataLf, b'\n') => Some(Self::START),
             (Self::Line { .. }, b'\r') => Some(Self::LastLf),
-            (Self::Line { room: room @ 1.. }, first) if is_token_byte(first) => {
+            (Self::Line { room: room @ 1.. } | Self::TrailerName { room: room @ 1.. }, name)
+                if is_token_byte(name) =>
+            {
+                Some(Self::TrailerName { room: room - 1 })
+            }
+            (Self::TrailerName { room: room @ 1.. }, b':') => {
                 Some(Self::Trailer { room: room - 1 })
             }
             (Self::Trailer { room }, b'\r') => Some(Self::TrailerEnd { room }),
@@ -101,6 +109,51 @@ impl Chunks {
             }
             (Self::TrailerEnd { room }, b'\n') => Some(Self::Line { room }),
             (Self::LastLf, b'\n') => Some(Self::Done),
+            _ => None,
+        }
+    }
+}
+
+/// Where in the extensions of a chunk the next byte stands (RFC 9112 §7.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Before a name.
+    Start,
+    /// In a name.
+    Name,
+    /// In blanks after a name.
+    NameEnd,
+    /// Before a value.
+    Equals,
+    /// In a value that is a token.
+    Token,
+    /// In a value in quotes.
+    Quoted,
+    /// After a backslash in quotes.
+    Escaped,
+    /// After a value in quotes, or in blanks after any value.
+    ValueEnd,
+}
+
+impl Part {
+    const fn may_end(self) -> bool {
+        matches!(self, Self::Name | Self::Token | Self::ValueEnd)
+    }
+
+    const fn after(self, byte: u8) -> Option<Self> {
+        match (self, byte) {
+            (Self::Start, b' ' | b'\t') => Some(Self::Start),
+            (Self::Start | Self::Name, name) if is_token_byte(name) => Some(Self::Name),
+            (Self::Name | Self::NameEnd, b' ' | b'\t') => Some(Self::NameEnd),
+            (Self::Name | Self::NameEnd, b'=') | (Self::Equals, b' ' | b'\t') => Some(Self::Equals),
+            (Self::Name | Self::NameEnd | Self::Token | Self::ValueEnd, b';') => Some(Self::Start),
+            (Self::Equals | Self::Token, value) if is_token_byte(value) => Some(Self::Token),
+            (Self::Equals, b'"') => Some(Self::Quoted),
+            (Self::Quoted, b'"') | (Self::Token | Self::ValueEnd, b' ' | b'\t') => {
+                Some(Self::ValueEnd)
+            }
+            (Self::Quoted, b'\\') => Some(Self::Escaped),
+            (Self::Quoted | Self::Escaped, text) if is_text(text) => Some(Self::Quoted),
             _ => None,
         }
     }
@@ -139,6 +192,7 @@ mod tests {
             "0\r\n\r\n",
             "3\r\nabc\r\n0\r\n\r\n",
             "00a\r\n0123456789\r\nA;x=\"y z\"\r\n0123456789\r\n000;z\r\n\r\n",
+            "1; a = b ;c=\"\\\"\\\\;\" ; d\r\nx\r\n0\r\n\r\n",
             "1\r\n\n\r\n0\r\nX-Sum: 1\r\nY:\r\n\r\n",
         ] {
             check(body, Ok(body.len()));
@@ -161,6 +215,17 @@ mod tests {
             "3\nabc\r\n",
             "3\r\rabc",
             "3;a\nb\r\n",
+            "3;\r\nabc\r\n",
+            "3; \r\nabc\r\n",
+            "3;a \r\nabc\r\n",
+            "3;a=\r\nabc\r\n",
+            "3;a=b c\r\nabc\r\n",
+            "3;a=\"b\r\nabc\r\n",
+            "3;a=\"b\\\r\n",
+            "3;a=\"b\"c\r\nabc\r\n",
+            "3;a b\r\nabc\r\n",
+            "3;=b\r\nabc\r\n",
+            "3;a\r;b",
             "3;\0\r\n",
             "3\r\nabcd\r\n",
             "3\r\nabc\n0\r\n\r\n",
@@ -169,6 +234,10 @@ mod tests {
             "0\r\n\rX",
             "0\r\n X: y\r\n\r\n",
             "0\r\nX: y\nZ: w\r\n\r\n",
+            "0\r\nX\r\n\r\n",
+            "0\r\nX : y\r\n\r\n",
+            "0\r\n: y\r\n\r\n",
+            "0\r\nX: y\r\n z\r\n\r\n",
             "0\r\nX: \u{1}\r\n\r\n",
             "1000000000000000\r\n",
             "ffffffffffffffff1\r\n",
@@ -182,7 +251,7 @@ mod tests {
         let extension = |length: usize| format!("0;{}\r\n\r\n", "x".repeat(length));
         check(&extension(256), Ok(262));
         check(&extension(257), Err(Malformed));
-        let trailers = |length: usize| format!("0\r\n{}\r\n\r\n", "x".repeat(length));
+        let trailers = |length: usize| format!("0\r\nX:{}\r\n\r\n", "x".repeat(length - 2));
         check(&trailers(8192), Ok(8199));
         check(&trailers(8193), Err(Malformed));
         check(&format!("0\r\n{}\r\n", "x: y\r\n".repeat(3_000)), Err(Malformed));

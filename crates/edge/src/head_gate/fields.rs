@@ -2,12 +2,14 @@
 
 use portcullis_core::Denial;
 
+use super::codings::Codings;
+
 /// What was seen of the fields that decide over framing and routing.
 #[derive(Debug, Default)]
 pub(super) struct Seen<'a> {
     pub(super) host: Option<&'a [u8]>,
     pub(super) content_length: Option<&'a [u8]>,
-    pub(super) transfer_encoding: Option<&'a [u8]>,
+    pub(super) codings: Option<Codings>,
     pub(super) upgrade: bool,
 }
 
@@ -66,7 +68,7 @@ fn note<'a>(seen: &mut Seen<'a>, name: &[u8], value: &'a [u8]) -> Result<(), Den
     } else if name.eq_ignore_ascii_case(b"content-length") {
         once(&mut seen.content_length, value, "more than one Content-Length field")
     } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-        once(&mut seen.transfer_encoding, value, "more than one Transfer-Encoding field")
+        seen.codings.get_or_insert_default().read(value)
     } else if name.eq_ignore_ascii_case(b"connection") {
         if nominates_framing(value) {
             return Err(malformed("Connection nominates a field that frames the request"));
@@ -124,7 +126,7 @@ pub(super) const fn is_token_byte(byte: u8) -> bool {
 }
 
 /// Cuts optional white space, which is SP and HTAB alone.
-fn trim_ows(mut value: &[u8]) -> &[u8] {
+pub(super) fn trim_ows(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }

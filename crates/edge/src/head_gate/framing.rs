@@ -4,17 +4,29 @@ use http::Version;
 use portcullis_core::{Authority, Denial};
 
 use super::Body;
-use super::fields::{Seen, is_token};
+use super::codings::Codings;
+use super::fields::Seen;
 
 pub(super) fn judge(seen: &Seen<'_>, version: Version) -> Result<Body, Denial> {
     judge_host(seen.host)?;
-    match (seen.content_length, seen.transfer_encoding) {
+    match (seen.content_length, &seen.codings) {
         (None, None) => Ok(Body::Length(0)),
         (Some(length), None) => content_length(length).map(Body::Length),
-        (None, Some(coding)) => judge_coding(coding, version),
+        (None, Some(codings)) => judge_codings(codings, version),
         (Some(_), Some(_)) => {
             Err(malformed("both Content-Length and Transfer-Encoding frame the body"))
         }
+    }
+}
+
+/// An absolute form and `Host` must name the same authority (RFC 9112 §3.2), so that nobody can
+/// take the one for the other.
+pub(super) fn judge_authorities(seen: &Seen<'_>, absolute: Option<&[u8]>) -> Result<(), Denial> {
+    match (absolute, seen.host) {
+        (Some(authority), Some(host)) if !authority.eq_ignore_ascii_case(host) => {
+            Err(malformed("Host is not the authority of the target"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -36,17 +48,11 @@ fn judge_host(host: Option<&[u8]>) -> Result<(), Denial> {
     if is_authority { Ok(()) } else { Err(malformed("Host is not a host with or without a port")) }
 }
 
-fn judge_coding(coding: &[u8], version: Version) -> Result<Body, Denial> {
+fn judge_codings(codings: &Codings, version: Version) -> Result<Body, Denial> {
     if version != Version::HTTP_11 {
         return Err(malformed("Transfer-Encoding in a version that has none"));
     }
-    if coding.eq_ignore_ascii_case(b"chunked") {
-        Ok(Body::Chunked)
-    } else if is_token(coding) {
-        Err(Denial::TransferCodingUnknown)
-    } else {
-        Err(malformed("Transfer-Encoding is not exactly chunked"))
-    }
+    codings.judge().map(|()| Body::Chunked)
 }
 
 fn malformed(reason: &'static str) -> Denial {

@@ -5,6 +5,7 @@
 //! leaves a choice between repair and refusal, it refuses.
 
 mod chunks;
+mod codings;
 mod fields;
 mod framing;
 mod request_line;
@@ -16,6 +17,8 @@ use portcullis_core::Denial;
 pub(crate) use chunks::Chunks;
 pub(crate) use fields::is_disguised;
 pub(crate) use framing::content_length;
+pub use request_line::AbsoluteForm;
+use request_line::RequestLine;
 pub(crate) use request_line::{judge_method, judge_target};
 use scan::Scan;
 
@@ -48,6 +51,8 @@ pub struct Accepted {
     pub body: Body,
     /// Whether it asks for another protocol: what follows the answer may then be no HTTP.
     pub upgrade: bool,
+    /// Where its target has the absolute form.
+    pub absolute: Option<AbsoluteForm>,
 }
 
 /// A head that did not pass.
@@ -102,12 +107,19 @@ impl HeadGate {
 fn whole(head: &[u8], limits: &HeadLimits) -> Result<Accepted, Rejected> {
     let mut lines =
         head.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let line = request_line::parse(lines.next().unwrap_or_default(), limits.target)?;
-    let judged = fields::collect(lines.take_while(|line| !line.is_empty()))
-        .and_then(|seen| framing::judge(&seen, line.version).map(|body| (seen.upgrade, body)));
+    let RequestLine { method, version, absolute } =
+        request_line::parse(lines.next().unwrap_or_default(), limits.target)?;
+    let judged = fields::collect(lines.take_while(|line| !line.is_empty())).and_then(|seen| {
+        let body = framing::judge(&seen, version)?;
+        framing::judge_authorities(&seen, absolute.as_ref().map(|(_, authority)| *authority))?;
+        Ok((seen.upgrade, body))
+    });
     match judged {
-        Ok((upgrade, body)) => Ok(Accepted { length: head.len(), body, upgrade }),
-        Err(denial) => Err(Rejected { denial, method: Some(line.method) }),
+        Ok((upgrade, body)) => {
+            let absolute = absolute.map(|(form, _)| form);
+            Ok(Accepted { length: head.len(), body, upgrade, absolute })
+        }
+        Err(denial) => Err(Rejected { denial, method: Some(method) }),
     }
 }
 

@@ -35,6 +35,11 @@ pub(super) fn agrees_with_httparse(bytes: &[u8], accepted: &Accepted) {
         }
     }
     assert_eq!(accepted.upgrade, !named("upgrade").is_empty(), "{shown:?}");
+    if let Some(absolute) = &accepted.absolute {
+        let origin = absolute.to_origin(&bytes[..accepted.length]);
+        let again = HeadGate::new(LIMITS).judge(&origin).unwrap().expect("partial");
+        assert_eq!((&again.absolute, again.body), (&None, accepted.body), "{shown:?}");
+    }
 }
 
 fn judged(bytes: &[u8]) -> Result<Option<Accepted>, Rejected> {
@@ -49,6 +54,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         "HEAD ",
         "/",
         "/a?b",
+        "http://a.test",
         " HTTP/1.1",
         " HTTP/1.0",
         "\r\n",

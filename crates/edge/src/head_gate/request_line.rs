@@ -1,5 +1,8 @@
 //! The request line: `METHOD SP target SP HTTP/1.x`, one space each (RFC 9112 §3).
 
+use std::ops::Range;
+
+use bytes::BytesMut;
 use http::{Method, Version};
 use portcullis_core::Denial;
 
@@ -9,39 +12,98 @@ use super::Rejected;
 pub(super) const LONGEST_METHOD: usize = 32;
 
 #[derive(Debug)]
-pub(super) struct RequestLine {
+pub(super) struct RequestLine<'a> {
     pub(super) method: Method,
     pub(super) version: Version,
+    /// What an absolute form says before its path: the bytes to cut, and the authority in them.
+    pub(super) absolute: Option<(AbsoluteForm, &'a [u8])>,
 }
 
-pub(super) fn parse(line: &[u8], longest_target: usize) -> Result<RequestLine, Rejected> {
+/// A target in absolute form (RFC 9112 §3.2.2), to be handed on in origin form: the app is not
+/// asked to read a second authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AbsoluteForm {
+    /// Scheme and authority, in bytes of the head.
+    pub(crate) prefix: Range<usize>,
+    /// No path follows: it is `/`.
+    pub(crate) is_rootless: bool,
+}
+
+impl AbsoluteForm {
+    /// The head with its target in origin form.
+    pub(crate) fn to_origin(&self, head: &[u8]) -> BytesMut {
+        let before = head.get(..self.prefix.start).unwrap_or_default();
+        let after = head.get(self.prefix.end..).unwrap_or_default();
+        let mut origin = BytesMut::with_capacity(head.len());
+        origin.extend_from_slice(before);
+        if self.is_rootless {
+            origin.extend_from_slice(b"/");
+        }
+        origin.extend_from_slice(after);
+        origin
+    }
+}
+
+pub(super) fn parse(line: &[u8], longest_target: usize) -> Result<RequestLine<'_>, Rejected> {
     let mut parts = line.split(|b| *b == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Err(Rejected::malformed("the request line is not method, target, version"));
     };
+    let start = method.len() + 1;
     let method = parse_method(method)?;
     let judged = parse_version(version).and_then(|version| {
         judge_method(&method)?;
-        judge_target(target, &method, longest_target)?;
-        Ok(version)
+        Ok((version, parse_target(target, start, &method, longest_target)?))
     });
     match judged {
-        Ok(version) => Ok(RequestLine { method, version }),
+        Ok((version, absolute)) => Ok(RequestLine { method, version, absolute }),
         Err(denial) => Err(Rejected { denial, method: Some(method) }),
     }
 }
 
-/// Upper case letters, and none that the gateway never handles: `TRACE` echoes credentials,
+/// Origin form as it is; of an absolute form what stands before the origin form in it. `start` is
+/// where the target begins in the head.
+fn parse_target<'a>(
+    target: &'a [u8],
+    start: usize,
+    method: &Method,
+    longest: usize,
+) -> Result<Option<(AbsoluteForm, &'a [u8])>, Denial> {
+    let Some((scheme, rest)) = split_scheme(target).filter(|_| target.len() <= longest) else {
+        return judge_target(target, method, longest).map(|()| None);
+    };
+    let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let is_rootless = path.first() != Some(&b'/');
+    if is_rootless && path.is_empty() && *method == Method::OPTIONS {
+        // RFC 9112 §3.2.4: what is meant is `*`.
+        return Err(not_allowed());
+    }
+    let origin = if is_rootless { [b"/", path].concat() } else { path.to_vec() };
+    judge_target(&origin, method, longest)?;
+    let prefix = start..start + scheme + end;
+    Ok(Some((AbsoluteForm { prefix, is_rootless }, authority)))
+}
+
+/// The length of `http://` or `https://`, and what follows.
+fn split_scheme(target: &[u8]) -> Option<(usize, &[u8])> {
+    [b"http://".as_slice(), b"https://"].into_iter().find_map(|scheme| {
+        let (said, rest) = target.split_at_checked(scheme.len())?;
+        said.eq_ignore_ascii_case(scheme).then_some((scheme.len(), rest))
+    })
+}
+
+/// Upper case letters and hyphens, and none that the gateway never handles: `TRACE` echoes credentials,
 /// `CONNECT` makes a tunnel of the gateway.
 pub(crate) fn judge_method(method: &Method) -> Result<(), Denial> {
     if *method == Method::TRACE || *method == Method::CONNECT {
         return Err(not_allowed());
     }
     let name = method.as_str();
-    if name.len() > LONGEST_METHOD || name == "PRI" || !name.bytes().all(|b| b.is_ascii_uppercase())
-    {
+    let is_plain = |b: u8| b.is_ascii_uppercase() || b == b'-';
+    if name.len() > LONGEST_METHOD || name == "PRI" || !name.bytes().all(is_plain) {
         return Err(malformed("the method is not one in upper case letters"));
     }
     Ok(())
@@ -77,8 +139,7 @@ fn parse_version(bytes: &[u8]) -> Result<Version, Denial> {
     }
 }
 
-/// Origin form alone (RFC 9112 §3.2.1). The absolute form carries a second authority, and a proxy
-/// of one's own is the only thing that needs it; `OPTIONS *` asks about no resource, and is a 405.
+/// Origin form alone (RFC 9112 §3.2.1). `OPTIONS *` asks about no resource, and is a 405.
 pub(crate) fn judge_target(target: &[u8], method: &Method, longest: usize) -> Result<(), Denial> {
     if target.len() > longest {
         return Err(Denial::TargetTooLong);
