@@ -5,6 +5,7 @@
 //! said at its place and not faked.
 #![cfg(test)]
 
+mod bodies;
 mod config;
 mod cors;
 mod demo;

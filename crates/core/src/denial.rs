@@ -51,6 +51,11 @@ pub enum Denial {
     },
     /// The client's address may not come here.
     ClientNotAllowed,
+    /// As many requests at once as a limit allows are being served.
+    ConcurrencyLimited {
+        /// Name of the limit.
+        limit: String,
+    },
     /// The credential was verified but may not do this: a role is missing.
     RoleMissing {
         /// Roles of which one is asked for.
@@ -73,6 +78,8 @@ pub enum Denial {
         /// The challenge to answer with.
         challenge: Challenge,
     },
+    /// `Expect` asks for something else than `100-continue`.
+    ExpectationUnknown,
     /// The request head has more bytes or fields than allowed.
     HeadTooLarge,
     /// The host is not on the allow-list, or not one for this connection.
@@ -89,6 +96,8 @@ pub enum Denial {
         /// Methods it takes, for `Allow`.
         allow: Vec<Method>,
     },
+    /// An upgrade with a cookie as its credential came from a page of another origin.
+    OriginNotAllowed,
     /// A limit is used up.
     RateLimited {
         /// Name of the limit.
@@ -112,15 +121,19 @@ impl Denial {
         match self {
             Self::AmbiguousCredentials | Self::Malformed { .. } => 400,
             Self::CredentialInvalid { .. } | Self::CredentialMissing { .. } => 401,
-            Self::ClientNotAllowed | Self::RoleMissing { .. } | Self::ScopeMissing { .. } => 403,
+            Self::ClientNotAllowed
+            | Self::OriginNotAllowed
+            | Self::RoleMissing { .. }
+            | Self::ScopeMissing { .. } => 403,
             Self::RouteNotFound => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::RequestTimeout => 408,
             Self::BodyTooLarge { .. } => 413,
             Self::TargetTooLong => 414,
             Self::MediaTypeNotAllowed => 415,
+            Self::ExpectationUnknown => 417,
             Self::HostNotAllowed => 421,
-            Self::RateLimited { .. } => 429,
+            Self::ConcurrencyLimited { .. } | Self::RateLimited { .. } => 429,
             Self::HeadTooLarge => 431,
             Self::TransferCodingUnknown => 501,
         }
@@ -132,13 +145,16 @@ impl Denial {
             Self::AmbiguousCredentials => "ambiguous-credentials",
             Self::BodyTooLarge { .. } => "body-too-large",
             Self::ClientNotAllowed => "client-not-allowed",
+            Self::ConcurrencyLimited { .. } => "concurrency-limited",
             Self::CredentialInvalid { .. } => "credential-invalid",
             Self::CredentialMissing { .. } => "credential-missing",
+            Self::ExpectationUnknown => "expectation-unknown",
             Self::HeadTooLarge => "head-too-large",
             Self::HostNotAllowed => "host-not-allowed",
             Self::Malformed { .. } => "malformed-request",
             Self::MediaTypeNotAllowed => "media-type-not-allowed",
             Self::MethodNotAllowed { .. } => "method-not-allowed",
+            Self::OriginNotAllowed => "origin-not-allowed",
             Self::RateLimited { .. } => "rate-limited",
             Self::RequestTimeout => "request-timeout",
             Self::RoleMissing { .. } => "role-missing",
@@ -155,13 +171,16 @@ impl Denial {
             Self::AmbiguousCredentials => "More than one credential was sent",
             Self::BodyTooLarge { .. } => "The request body is too large",
             Self::ClientNotAllowed => "This address may not use this service",
+            Self::ConcurrencyLimited { .. } => "Too many requests at the same time",
             Self::CredentialInvalid { .. } => "The credential is not valid",
             Self::CredentialMissing { .. } => "A credential is needed",
+            Self::ExpectationUnknown => "This expectation cannot be met",
             Self::HeadTooLarge => "The request head is too large",
             Self::HostNotAllowed => "This host is not served here",
             Self::Malformed { .. } => "The request is malformed",
             Self::MediaTypeNotAllowed => "This content type is not accepted here",
             Self::MethodNotAllowed { .. } => "This method is not accepted here",
+            Self::OriginNotAllowed => "Pages of this origin may not connect here",
             Self::RateLimited { .. } => "Too many requests",
             Self::RequestTimeout => "The request took too long to arrive",
             Self::RoleMissing { .. } => "The credential lacks a needed role",
@@ -179,6 +198,7 @@ impl Denial {
                 Cow::Borrowed(reason)
             }
             Self::RateLimited { limit, .. } => Cow::Owned(format!("limit {limit} is used up")),
+            Self::ConcurrencyLimited { limit } => Cow::Owned(format!("limit {limit} is reached")),
             Self::BodyTooLarge { maximum } => Cow::Owned(format!("more than {maximum} bytes")),
             Self::RoleMissing { wanted } => {
                 Cow::Owned(format!("one of the roles {} is needed", wanted.join(", ")))
@@ -189,10 +209,12 @@ impl Denial {
             Self::AmbiguousCredentials
             | Self::ClientNotAllowed
             | Self::CredentialMissing { .. }
+            | Self::ExpectationUnknown
             | Self::HeadTooLarge
             | Self::HostNotAllowed
             | Self::MediaTypeNotAllowed
             | Self::MethodNotAllowed { .. }
+            | Self::OriginNotAllowed
             | Self::RequestTimeout
             | Self::RouteNotFound
             | Self::TargetTooLong
@@ -207,13 +229,16 @@ impl Denial {
             Self::AmbiguousCredentials,
             Self::BodyTooLarge { maximum: 1 },
             Self::ClientNotAllowed,
+            Self::ConcurrencyLimited { limit: "sample".into() },
             Self::CredentialInvalid { challenge: challenge.clone(), reason: "sample".into() },
             Self::CredentialMissing { challenge: challenge.clone() },
+            Self::ExpectationUnknown,
             Self::HeadTooLarge,
             Self::HostNotAllowed,
             Self::Malformed { reason: "sample".into() },
             Self::MediaTypeNotAllowed,
             Self::MethodNotAllowed { allow: vec![Method::GET] },
+            Self::OriginNotAllowed,
             Self::RateLimited { limit: "sample".into(), retry_after: Duration::from_secs(1) },
             Self::RequestTimeout,
             Self::RoleMissing { wanted: vec!["sample".into()] },
@@ -317,60 +342,5 @@ impl Fault {
             Self::UpstreamTimeout,
             Self::UpstreamUnavailable { reason: "sample".into() },
         ]
-    }
-}
-
-/// Any answer that is not the upstream's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The client was refused.
-    Denial(Denial),
-    /// Something on our side failed.
-    Fault(Fault),
-}
-
-impl Refusal {
-    /// The status it is answered with.
-    pub const fn status(&self) -> u16 {
-        match self {
-            Self::Denial(denial) => denial.status(),
-            Self::Fault(fault) => fault.status(),
-        }
-    }
-
-    /// Its stable code.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Denial(denial) => denial.code(),
-            Self::Fault(fault) => fault.code(),
-        }
-    }
-
-    /// One short sentence for people.
-    pub const fn title(&self) -> &'static str {
-        match self {
-            Self::Denial(denial) => denial.title(),
-            Self::Fault(fault) => fault.title(),
-        }
-    }
-
-    /// What the log says beyond the code.
-    pub fn reason(&self) -> Cow<'_, str> {
-        match self {
-            Self::Denial(denial) => denial.reason(),
-            Self::Fault(fault) => fault.reason(),
-        }
-    }
-}
-
-impl From<Denial> for Refusal {
-    fn from(denial: Denial) -> Self {
-        Self::Denial(denial)
-    }
-}
-
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
     }
 }

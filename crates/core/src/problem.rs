@@ -68,10 +68,13 @@ fn denial_fields(denial: &Denial, fields: &mut Vec<(HeaderName, HeaderValue)>) {
         }
         Denial::BodyTooLarge { .. }
         | Denial::ClientNotAllowed
+        | Denial::ConcurrencyLimited { .. }
+        | Denial::ExpectationUnknown
         | Denial::HeadTooLarge
         | Denial::HostNotAllowed
         | Denial::Malformed { .. }
         | Denial::MediaTypeNotAllowed
+        | Denial::OriginNotAllowed
         | Denial::RequestTimeout
         | Denial::RoleMissing { .. }
         | Denial::RouteNotFound

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use pingora::proxy::HttpProxy;
 use portcullis_config::snapshot::ListenerPlan;
 use portcullis_edge::{BoundListener, Edge, Listener, ListenerSettings};
-use portcullis_proxy::Gateway;
+use portcullis_proxy::App;
 use portcullis_tls::TlsAcceptor;
 use thiserror::Error;
 
@@ -80,12 +79,7 @@ impl Listeners {
 
     /// Takes the change: new ones are served, kept ones get their new TLS policy, the others drain.
     /// Returns a line for each that is new, with its real address.
-    pub(crate) fn take(
-        &mut self,
-        change: Change,
-        edge: &Edge,
-        proxy: &Arc<HttpProxy<Gateway>>,
-    ) -> Vec<String> {
+    pub(crate) fn take(&mut self, change: Change, edge: &Edge, proxy: &Arc<App>) -> Vec<String> {
         let Change { wanted, mut bound } = change;
         let mut before = std::mem::take(&mut self.active);
         let mut lines = Vec::new();
@@ -123,7 +117,7 @@ fn serve(
     plan: ListenerPlan,
     acceptor: Option<TlsAcceptor>,
     edge: &Edge,
-    proxy: &Arc<HttpProxy<Gateway>>,
+    proxy: &Arc<App>,
 ) -> Active {
     let policy: Policy = acceptor.map(|acceptor| Arc::new(ArcSwap::from_pointee(acceptor)));
     let settings = ListenerSettings { name: Arc::clone(&plan.name), tls: policy.clone() };

@@ -20,6 +20,9 @@ use thiserror::Error;
 
 use crate::runtime::Running;
 
+/// Bytes a second that a request's body must have.
+const MINIMUM_BODY_RATE: u64 = 500;
+
 /// Why a compiled file cannot serve.
 #[derive(Debug, Error)]
 pub(crate) enum PrepareError {
@@ -138,6 +141,7 @@ fn serving(
         ),
         idle: connections.idle,
         write: connections.write,
+        minimum_body_rate: Some(MINIMUM_BODY_RATE),
         clock: parts.clock.clone(),
         recorder: Arc::clone(parts.recorder),
     }

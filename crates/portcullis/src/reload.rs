@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pingora::proxy::HttpProxy;
 use portcullis_config::LoadOptions;
 use portcullis_edge::{ConnectionSettings, Edge};
-use portcullis_proxy::{Gateway, LogSink, Serving};
+use portcullis_proxy::{App, LogSink, Serving};
 use portcullis_state::StateFolder;
 use portcullis_tls::{CertificateOrigin, FilePair};
 use serde_json::json;
@@ -33,7 +32,7 @@ pub(crate) struct Reloader {
     /// The edge.
     pub edge: Edge,
     /// The HTTP engine.
-    pub proxy: Arc<HttpProxy<Gateway>>,
+    pub proxy: Arc<App>,
     /// What requests take.
     pub serving: Arc<ArcSwap<Serving>>,
     /// What connections take.

@@ -244,7 +244,7 @@ pub(crate) async fn start_keys(handover: &Handover, before: Option<&Handover>) {
 fn proxy(
     serving: &Arc<ArcSwap<portcullis_proxy::Serving>>,
     draining: Arc<AtomicBool>,
-) -> Arc<pingora::proxy::HttpProxy<Gateway>> {
+) -> Arc<portcullis_proxy::App> {
     let conf = ServerConf {
         upstream_keepalive_pool_size: POOLED,
         // The gateway's own rules end the attempts; this is only a bound behind them.
@@ -252,5 +252,6 @@ fn proxy(
         ..ServerConf::default()
     };
     let gateway = Gateway::new(Arc::clone(serving), draining);
-    Arc::new(pingora::proxy::http_proxy(&Arc::new(conf), gateway))
+    let proxy = pingora::proxy::http_proxy(&Arc::new(conf), gateway);
+    Arc::new(portcullis_proxy::Guarded::new(Arc::new(proxy)))
 }

@@ -105,7 +105,7 @@ pub(crate) fn add_common(
     Ok(())
 }
 
-fn is_grpc(headers: &HeaderMap) -> bool {
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
         let bytes = kind.as_bytes();
         bytes.starts_with(GRPC) && matches!(bytes.get(GRPC.len()), None | Some(b'+' | b';'))

@@ -4,9 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_core::{ConnMeta, Principal, Refusal, RequestId, Timestamp};
+use bytes::Bytes;
+use portcullis_core::{ConnMeta, Denial, Fault, Principal, Refusal, RequestId, Timestamp};
 use portcullis_policy::{CorsPolicy, Endpoint, Grant, Route};
 
+use crate::guard::{Cut, Watch};
 use crate::intake::Request;
 use crate::record::Record;
 use crate::serving::Serving;
@@ -14,6 +16,7 @@ use crate::serving::Serving;
 /// One request's context. Its record is written when it is dropped, so that a request that is cut
 /// off leaves one too.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each notes that something came to pass")]
 pub struct Ctx {
     pub(crate) serving: Arc<Serving>,
     pub(crate) started: Duration,
@@ -32,6 +35,16 @@ pub struct Ctx {
     pub(crate) grant: Option<Grant>,
     pub(crate) refusal: Option<Refusal>,
     pub(crate) pending: Option<Refusal>,
+    pub(crate) manner: Manner,
+    pub(crate) watch: Arc<Watch>,
+    /// Length of the client's body, once it was read whole.
+    pub(crate) whole: Option<u64>,
+    /// What was read of the client's body and goes before the rest of it.
+    pub(crate) held: Option<Bytes>,
+    /// Whether the client has sent the whole of its body.
+    pub(crate) body_ended: bool,
+    /// Whether the answer is one that goes on for as long as both sides like.
+    pub(crate) streaming: bool,
     pub(crate) tries: u32,
     pub(crate) body_in: u64,
     pub(crate) body_out: u64,
@@ -42,6 +55,20 @@ pub struct Ctx {
     pub(crate) status: Option<u16>,
     pub(crate) preflight: bool,
     pub(crate) aborted: bool,
+    /// Whether all phases ran; not so where the request was cut off from outside.
+    pub(crate) finished: bool,
+}
+
+/// How a request is to be passed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// The client asks for an event stream.
+    Events,
+    /// A call with messages in both directions, none of which waits for others.
+    Grpc,
+    /// One request, one answer.
+    #[default]
+    Ordinary,
 }
 
 /// What the log shows of a request, as received.
@@ -74,6 +101,12 @@ impl Ctx {
             grant: None,
             refusal: None,
             pending: None,
+            manner: Manner::default(),
+            watch: Watch::current(),
+            whole: None,
+            held: None,
+            body_ended: false,
+            streaming: false,
             tries: 0,
             body_in: 0,
             body_out: 0,
@@ -84,6 +117,7 @@ impl Ctx {
             status: None,
             preflight: false,
             aborted: false,
+            finished: false,
         }
     }
 
@@ -94,8 +128,33 @@ impl Ctx {
     }
 }
 
+impl Ctx {
+    /// Why it got no answer, where the guard ended it.
+    fn note_cut(&mut self) {
+        let Some(cut) = self.watch.cut() else { return };
+        self.aborted = true;
+        if self.status.is_some() || self.refusal.is_some() {
+            return;
+        }
+        self.refusal = Some(match cut {
+            Cut::Late => self.blamed(Fault::UpstreamTimeout.into()),
+            Cut::Slow => Denial::RequestTimeout.into(),
+        });
+    }
+
+    /// An app that waits for the rest of a body is not the one that is late.
+    pub(crate) fn blamed(&self, refusal: Refusal) -> Refusal {
+        let has_body = self.request.as_ref().is_some_and(|request| request.has_body);
+        if refusal == Fault::UpstreamTimeout.into() && has_body && !self.body_ended {
+            return Denial::RequestTimeout.into();
+        }
+        refusal
+    }
+}
+
 impl Drop for Ctx {
     fn drop(&mut self) {
+        self.note_cut();
         let recorder = Arc::clone(&self.serving.recorder);
         recorder.record(&Record::of(self));
     }

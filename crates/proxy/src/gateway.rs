@@ -7,19 +7,18 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use portcullis_core::{ConnMeta, Denial, Refusal};
-use portcullis_policy::{Decision, Grant, NoTrace, Verdict};
+use portcullis_policy::{Decision, NoTrace, Verdict};
 
 use crate::ctx::Ctx;
 use crate::intake::Request;
 use crate::serving::Serving;
-use crate::{answer, faults, request_fields, response_fields};
+use crate::{answer, body, faults, request_fields, response_fields, streams};
 
 /// Attempts beyond the configured ones when a pooled connection turns out to be closed.
 const STALE_TRIES: u32 = 2;
@@ -80,13 +79,18 @@ fn note_decision(ctx: &mut Ctx, decision: Decision) -> Verdict {
 
 fn set_timeouts(session: &mut Session, ctx: &Ctx) {
     let req = session.req_header();
-    let close = req.version == http::Version::HTTP_10 || request_fields::wants_close(&req.headers);
+    let is_http10 = req.version == http::Version::HTTP_10;
+    let close = is_http10 || request_fields::wants_close(&req.headers);
     let remaining = ctx.remaining();
     let downstream = session.as_downstream_mut();
     // Unset, pingora waits for ever once the first request is done.
     downstream.set_keepalive((!close).then(|| ctx.serving.idle.as_secs().max(1)));
     downstream.set_read_timeout(Some(remaining));
     downstream.set_write_timeout(Some(ctx.serving.write));
+    // RFC 9110 §15.2.
+    downstream.set_ignore_info_resp(is_http10);
+    // Who has said all it wants to say may still listen (RFC 9112 §9.6).
+    downstream.set_abort_on_close(false);
 }
 
 #[async_trait]
@@ -123,14 +127,17 @@ impl ProxyHttp for Gateway {
                 answer::preflight(session, ctx, given).await.map(|()| true)
             }
             Verdict::Forward(grant) => {
+                ctx.manner = streams::manner(session);
                 ctx.grant = Some(grant);
                 request_fields::drop_nominated(session.req_header_mut());
+                streams::watch(session, ctx);
+                body::take_in(session, ctx).await?;
                 Ok(false)
             }
         }
     }
 
-    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
         let Some(grant) = ctx.grant.clone() else {
             return Error::e_explain(
                 ErrorType::InternalError,
@@ -147,8 +154,7 @@ impl ProxyHttp for Gateway {
         let Some(pool) = serving.pools.get(&upstream.name) else {
             return Error::e_explain(ErrorType::InternalError, "the upstream has no pool");
         };
-        let wait = read_timeout(session, &grant).min(ctx.remaining());
-        match pool.peer(wait.max(Duration::from_millis(1))).await {
+        match pool.peer(streams::read_timeout(ctx, &grant)).await {
             Ok((peer, endpoint)) => {
                 ctx.upstream_address = Some(endpoint.authority());
                 ctx.endpoint = Some(endpoint.clone());
@@ -177,7 +183,10 @@ impl ProxyHttp for Gateway {
                 "nothing is forwarded without leave",
             );
         };
-        request_fields::rewrite(ctx, grant, request, endpoint, req)
+        request_fields::rewrite(ctx, grant, request, endpoint, req)?;
+        // Each attempt sends the body from its start.
+        ctx.body_in = 0;
+        Ok(())
     }
 
     async fn request_body_filter(
@@ -187,13 +196,19 @@ impl ProxyHttp for Gateway {
         end_of_stream: bool,
         ctx: &mut Ctx,
     ) -> Result<()> {
+        body::prepend(ctx, body);
         ctx.body_in += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        ctx.watch.note_received(ctx.body_in);
+        if end_of_stream {
+            ctx.body_ended = true;
+            ctx.watch.set_rate(None);
+        }
         let maximum = ctx.route.as_ref().map_or(0, |route| route.body.maximum);
         if ctx.body_in > maximum {
             ctx.pending = Some(Denial::BodyTooLarge { maximum }.into());
             return Err(Error::explain(ErrorType::HTTPStatus(413), "body too large"));
         }
-        if ctx.remaining().is_zero() {
+        if !ctx.streaming && ctx.remaining().is_zero() {
             ctx.pending = Some(Denial::RequestTimeout.into());
             return Err(Error::explain(ErrorType::HTTPStatus(408), "total time is over"));
         }
@@ -211,12 +226,17 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<()> {
         if answer.status.is_informational() {
+            if answer.status == http::StatusCode::CONTINUE {
+                // The client had ours, or did not ask for one.
+                session.as_downstream_mut().set_ignore_info_resp(true);
+            }
             return Ok(());
         }
         let now = ctx.serving.clock.monotonic();
         ctx.upstream_took = ctx.upstream_started.map(|started| now.saturating_sub(started));
         ctx.status = Some(answer.status.as_u16());
         self.close_if_draining(session);
+        streams::note_answer(session, ctx, answer);
         response_fields::apply(session, ctx, answer)
     }
 
@@ -228,7 +248,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
         ctx.body_out += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        if !end_of_stream && ctx.remaining().is_zero() {
+        if !end_of_stream && !ctx.streaming && ctx.remaining().is_zero() {
             return Error::e_explain(ErrorType::ReadTimedout, "total time is over");
         }
         Ok(None)
@@ -281,6 +301,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> FailToProxy {
         let refusal = ctx.pending.take().or_else(|| faults::refusal(error));
+        let refusal = refusal.map(|refusal| ctx.blamed(refusal));
         let written = session.response_written().is_some_and(|r| !r.status.is_informational());
         tracing::debug!(request_id = %ctx.id, %error, "not proxied");
         let mut code = 0;
@@ -296,6 +317,10 @@ impl ProxyHttp for Gateway {
         FailToProxy { error_code: code, can_reuse_downstream: false }
     }
 
+    async fn logging(&self, _: &mut Session, _: Option<&Error>, ctx: &mut Ctx) {
+        ctx.finished = true;
+    }
+
     fn suppress_error_log(&self, _: &Session, _: &Ctx, _: &Error) -> bool {
         // Each request leaves one record; pingora's own line would carry path and query.
         true
@@ -304,15 +329,6 @@ impl ProxyHttp for Gateway {
     fn request_summary(&self, _: &Session, ctx: &Ctx) -> String {
         format!("request {}", ctx.id)
     }
-}
-
-/// pingora has one time-out for the head and for gaps in the body: the shorter of the two, but for
-/// event streams, whose gaps are what a client asked for.
-fn read_timeout(session: &Session, grant: &Grant) -> Duration {
-    let timeouts = &grant.route().forward.upstream.timeouts;
-    let accept = session.req_header().headers.get(header::ACCEPT);
-    let events = accept.is_some_and(|v| v.as_bytes().starts_with(b"text/event-stream"));
-    if events { timeouts.between_reads } else { timeouts.response_head.min(timeouts.between_reads) }
 }
 
 fn retries(ctx: &Ctx) -> u32 {

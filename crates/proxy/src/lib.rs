@@ -1,9 +1,11 @@
 //! The adapter between the pipeline and pingora's `HttpProxy`: phases, upstreams, answers, records.
 
 mod answer;
+mod body;
 pub mod ctx;
 mod faults;
 mod gateway;
+mod guard;
 mod identity_fields;
 mod intake;
 pub mod metrics;
@@ -13,8 +15,10 @@ pub mod redact;
 mod request_fields;
 mod response_fields;
 pub mod serving;
+mod streams;
 
 pub use gateway::Gateway;
+pub use guard::{App, Guarded};
 pub use metrics::Metrics;
 pub use pool::{Pool, PoolError};
 pub use record::{Decisions, LogSink, Record, Recorder};

@@ -122,7 +122,7 @@ impl Record {
             bytes_in: ctx.body_in,
             bytes_out: ctx.body_out,
             preflight: ctx.preflight,
-            aborted: ctx.aborted || ctx.status.is_none(),
+            aborted: ctx.aborted || !ctx.finished || ctx.status.is_none(),
             took,
         }
     }

@@ -104,8 +104,12 @@ pub(crate) fn rewrite(
         HostHeader::Keep => request.authority.to_string(),
     };
     req.insert_header(header::HOST, host)?;
-    for name in [header::TRAILER, header::TE, header::UPGRADE] {
+    for name in [header::EXPECT, header::TRAILER, header::TE, header::UPGRADE] {
         req.remove_header(&name);
+    }
+    if let Some(length) = ctx.whole {
+        req.remove_header(&header::TRANSFER_ENCODING);
+        req.insert_header(header::CONTENT_LENGTH, length.to_string())?;
     }
     let hops: Vec<String> = ctx.hops.iter().map(ToString::to_string).collect();
     req.insert_header("X-Forwarded-For", hops.join(", "))?;

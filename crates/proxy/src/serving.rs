@@ -31,6 +31,8 @@ pub struct Serving {
     pub idle: Duration,
     /// Longest wait for the client to take more of an answer.
     pub write: Duration,
+    /// Bytes a second that a request's body must have; `None`: no bound.
+    pub minimum_body_rate: Option<u64>,
     /// The clock of the process.
     pub clock: Clock,
     /// Where records go.

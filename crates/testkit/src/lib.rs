@@ -14,6 +14,7 @@
 pub mod answer;
 pub mod authority;
 pub mod browser;
+pub mod calls;
 pub mod client;
 pub mod connection;
 pub mod gateway;
@@ -33,6 +34,7 @@ pub mod upstream;
 
 pub use answer::Answer;
 pub use authority::CertificateAuthority;
+pub use calls::{Call, Http2, Incoming};
 pub use client::Client;
 pub use connection::Connection;
 pub use gateway::{Gateway, Launch};
@@ -41,7 +43,7 @@ pub use jwt::Token;
 pub use keys::Key;
 pub use marker::marker;
 pub use message::Seen;
-pub use poll::until;
+pub use poll::{until, until_true};
 pub use process::Process;
 pub use reply::Reply;
 pub use request::Request;

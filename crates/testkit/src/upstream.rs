@@ -91,6 +91,11 @@ impl Upstream {
         }
     }
 
+    /// Whether any byte of a request with `needle` came, of an unfinished one too.
+    pub fn has_heard_of(&self, needle: &str) -> bool {
+        self.state.raw.lock().iter().any(|bytes| contains(bytes, needle))
+    }
+
     /// How many connections it accepted.
     pub fn connections(&self) -> usize {
         self.state.raw.lock().len()
