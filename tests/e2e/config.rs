@@ -111,7 +111,12 @@ fn c45_later_parts_of_the_language_are_not_in_this_version() {
         &["policies", "not in this version"],
     );
     refused("version: 1\n", "version: 1\nstate: {shared: memory}\n", &["not in this version"]);
-    refused("    timeouts:", "    upgrade: [websocket]\n    timeouts:", &["not in this version"]);
+    refused("    timeouts:", "    upgrade: [h2c]\n    timeouts:", &["h2c", "websocket"]);
+    refused(
+        "    timeouts:",
+        "    request: {schema: {openapi: x}}\n    timeouts:",
+        &["not in this version"],
+    );
     refused("version: 1\n", "version: 2\n", &["version"]);
 }
 

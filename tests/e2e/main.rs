@@ -26,5 +26,6 @@ mod reload;
 mod settings;
 mod tidy;
 mod tokens;
+mod upgrade;
 mod upstreams;
 mod world;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::world::{ADMIN_TOKEN, BASE, HOSTS, ISSUERS, UPSTREAMS, World, bare, launch};
 
 const CONFIG: &str = r#"
-limits: [{name: two, key: address, rate: 2/h}]
+limits: [{name: two, key: address, rate: 2/h}, {name: at_once, key: address, concurrent: 100}]
 cors: [{name: web, origins: ["https://ui.test"]}]
 telemetry:
   audit_log: {to: "@DIR@/audit.jsonl"}
@@ -19,7 +19,7 @@ telemetry:
 routes:
   - {name: open, path: "/open/{*rest}", access: public, forward: {upstream: u}}
   - {name: api, path: "/api/{*rest}", access: {any_of: [{issuer: corporate, scopes: [orders:read]}]}, forward: {upstream: u}}
-  - {name: limited, path: /limited, access: public, limits: [two], cors: web, forward: {upstream: u}}
+  - {name: limited, path: /limited, access: public, limits: [two, at_once], cors: web, forward: {upstream: u}}
   - {name: gone, path: /gone, access: public, forward: {upstream: nobody}}
 "#;
 

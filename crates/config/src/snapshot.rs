@@ -10,7 +10,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 use portcullis_authn::{Issuer, KeyCache};
 use portcullis_core::Secret;
-use portcullis_limit::Limiter;
+use portcullis_limit::{Limiter, Slots};
 use portcullis_policy::{Pipeline, UpstreamSettings};
 use portcullis_tls::{CertificateSources, Minimum, Protocol};
 
@@ -32,6 +32,8 @@ pub struct Snapshot {
     /// Counters by name of their limit, the flood guard's as [`FLOOD_GUARD`]: what a later snapshot
     /// takes over.
     pub limiters: HashMap<Arc<str>, Limiter>,
+    /// Counters of requests at once, by name of their limit: what a later snapshot takes over.
+    pub slots: HashMap<Arc<str>, Slots>,
     /// Where requests go, by name.
     pub upstreams: HashMap<Arc<str>, Arc<UpstreamSettings>>,
     /// The signed identity token.

@@ -116,10 +116,9 @@ where
     if let Some(absolute) = &accepted.absolute {
         head = absolute.to_origin(&head);
     }
-    // A request that may turn into another protocol has no end; one with a body is asked to send it
-    // first, and keeps its fence.
-    let is_open = accepted.upgrade && accepted.body == Body::Length(0);
-    stream.set_fence(if is_open { Fence::Open } else { accepted.body.into() });
+    // One with a body is asked to send it first, and keeps its fence.
+    let may_upgrade = accepted.upgrade && accepted.body == Body::Length(0);
+    stream.set_fence(if may_upgrade { Fence::Upgrade } else { accepted.body.into() });
     let mut session = ServerSession::new_http1(Box::new(stream));
     session.set_pipelined_prefix(head);
     let (stream, _) = app.process_new_http(session, stop).await?.consume();

@@ -34,8 +34,28 @@ pub(crate) enum Fence {
     Chunks(Chunks),
     /// This many bytes of the body are left; after them reads wait, and only see the client go.
     Length(u64),
-    /// Without bound: what follows may be no HTTP/1.
+    /// Without bound: what follows is no HTTP/1.
     Open,
+    /// As at the end of a request, until the answer's first line says whether the connection is
+    /// turned into another protocol (RFC 9110 §7.8): before a 101 nothing behind the request is
+    /// anybody's but the gate's.
+    Upgrade,
+}
+
+impl Fence {
+    /// Where it stands once `bytes` were written, which begin with the head of an answer.
+    fn after_writing(self, bytes: &[u8]) -> Self {
+        if self != Self::Upgrade {
+            self
+        } else if bytes.starts_with(b"HTTP/1.1 101") {
+            Self::Open
+        } else if bytes.starts_with(b"HTTP/1.1 1") {
+            // Another interim answer decides nothing.
+            self
+        } else {
+            Self::Length(0)
+        }
+    }
 }
 
 impl From<Body> for Fence {
@@ -104,7 +124,7 @@ impl EdgeStream {
 
     /// Whether the request before the fence was read to its end.
     pub(crate) const fn is_at_fence(&self) -> bool {
-        matches!(self.fence, Fence::Chunks(Chunks::Done) | Fence::Length(0) | Fence::Open)
+        matches!(self.fence, Fence::Chunks(Chunks::Done) | Fence::Length(0))
     }
 
     /// Gives back the memory that only a busy connection needs.
@@ -244,7 +264,7 @@ impl AsyncRead for EdgeStream {
         match self.fence {
             Fence::Broken => Poll::Ready(Err(broken())),
             Fence::Open => self.poll_give(cx, buf, usize::MAX).map_ok(|_| ()),
-            Fence::Chunks(Chunks::Done) | Fence::Length(0) => self.poll_end(cx),
+            Fence::Chunks(Chunks::Done) | Fence::Length(0) | Fence::Upgrade => self.poll_end(cx),
             Fence::Chunks(chunks) => self.poll_chunks(cx, buf, chunks),
             Fence::Length(left) => {
                 let limit = usize::try_from(left).unwrap_or(usize::MAX);
@@ -262,6 +282,7 @@ impl AsyncWrite for EdgeStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.fence = self.fence.after_writing(buf);
         if self.gathered.len() + buf.len() > GATHER {
             ready!(self.poll_gathered(cx))?;
         }
@@ -299,5 +320,26 @@ impl Drop for EdgeStream {
         if !self.over {
             linger::detach(transport, self.gathered.to_vec(), lease);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(fence: Fence, written: &str, after: Fence) {
+        assert_eq!(fence.after_writing(written.as_bytes()), after, "{written}");
+    }
+
+    #[test]
+    fn only_a_101_to_an_upgrade_opens_the_fence() {
+        check(Fence::Upgrade, "HTTP/1.1 101 Switching Protocols\r\n", Fence::Open);
+        check(Fence::Upgrade, "HTTP/1.1 103 Early Hints\r\n", Fence::Upgrade);
+        check(Fence::Upgrade, "HTTP/1.1 200 OK\r\n", Fence::Length(0));
+        check(Fence::Upgrade, "HTTP/1.1 426 Upgrade Required\r\n", Fence::Length(0));
+        check(Fence::Length(0), "HTTP/1.1 101 said in a body", Fence::Length(0));
+        check(Fence::Length(5), "HTTP/1.1 101 Switching Protocols\r\n", Fence::Length(5));
+        check(Fence::Open, "anything", Fence::Open);
     }
 }

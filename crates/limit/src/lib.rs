@@ -1,8 +1,8 @@
-//! Counts: quotas, in bounded memory.
+//! Counts: quotas and slots, in bounded memory.
 //!
 //! A [`Limiter`] holds one named quota for many keys. It judges by GCRA: each key has one number,
 //! the time at which its bucket will be full again. The table of these is bounded, and making room
-//! in it never sets a key free that is being refused.
+//! in it never sets a key free that is being refused. [`Slots`] count what is served at once.
 
 mod clock;
 mod digest;
@@ -11,8 +11,10 @@ mod limiter;
 mod probe;
 mod quota;
 mod shard;
+mod slots;
 mod table;
 
 pub use fields::{limit_item, policy_item, whole_seconds};
 pub use limiter::{Limiter, Outcome, Standing};
 pub use quota::Quota;
+pub use slots::{Slot, Slots};

@@ -108,12 +108,14 @@ impl CorsPolicy {
         let mut values = headers.get_all(header::ORIGIN).iter();
         let (Some(value), None) = (values.next(), values.next()) else { return None };
         let origin = value.to_str().ok()?;
-        let allowed = if origin == "null" {
-            self.null_origin
-        } else {
-            self.any_origin || self.origins.iter().any(|pattern| pattern.matches(origin))
-        };
+        let allowed =
+            if origin == "null" { self.null_origin } else { self.any_origin || self.names(origin) };
         allowed.then_some(value)
+    }
+
+    /// Whether `origins` has this origin in it; `*` and `null` are no names.
+    pub fn names(&self, origin: &str) -> bool {
+        self.origins.iter().any(|pattern| pattern.matches(origin))
     }
 
     /// Fields for an answer to a request with `headers`; always `vary`, since the answer depends on

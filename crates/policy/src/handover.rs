@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_authn::KeyCache;
 use portcullis_core::Clock;
-use portcullis_limit::Limiter;
+use portcullis_limit::{Limiter, Slots};
 
 /// Handles by name. A compile reads them and changes nothing: a refused file leaves all as it was.
 /// The first start, and `check`, hand over an empty one.
@@ -13,6 +13,8 @@ use portcullis_limit::Limiter;
 pub struct Handover {
     /// Counters by name of the limit; taken with [`Limiter::with_quota`].
     pub limiters: HashMap<Arc<str>, Limiter>,
+    /// Slots by name of the limit; taken with [`Slots::with_maximum`].
+    pub slots: HashMap<Arc<str>, Slots>,
     /// Keys by name of the issuer; taken where [`KeyCache::same_source`] says so.
     pub keys: HashMap<Arc<str>, KeyCache>,
     /// The clock of the process.
@@ -22,6 +24,6 @@ pub struct Handover {
 impl Handover {
     /// Nothing to take over.
     pub fn empty(clock: Clock) -> Self {
-        Self { limiters: HashMap::new(), keys: HashMap::new(), clock }
+        Self { limiters: HashMap::new(), slots: HashMap::new(), keys: HashMap::new(), clock }
     }
 }

@@ -18,14 +18,26 @@ struct Found<'h> {
     place: &'h ReadFrom,
 }
 
+/// Who calls, and how that became known.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Whom the credential stands for.
+    pub principal: Arc<Principal>,
+    /// Whether browsers send the credential by themselves.
+    pub ambient: bool,
+}
+
 /// Finds the one credential that counts and verifies it. `Ok(None)`: none was sent.
-pub async fn identify(ways: &[Way], head: &Head<'_>) -> Result<Option<Arc<Principal>>, Refusal> {
+pub async fn identify(ways: &[Way], head: &Head<'_>) -> Result<Option<Caller>, Refusal> {
     let Some(found) = find(ways, head)? else { return Ok(None) };
     let Some(way) = choose(ways, &found) else {
         return Err(invalid(ways, "no issuer of this route issued the token").into());
     };
     match way.issuer.verify(&found.token).await {
-        Ok(principal) => Ok(Some(principal)),
+        Ok(principal) => {
+            let ambient = matches!(found.place, ReadFrom::Cookie(_));
+            Ok(Some(Caller { principal, ambient }))
+        }
         Err(TokenFailure::Invalid(reason)) => Err(invalid(ways, reason).into()),
         Err(TokenFailure::KeysUnavailable { retry_after }) => {
             let issuer = way.issuer.settings().name.to_string();

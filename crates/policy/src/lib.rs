@@ -6,6 +6,7 @@
 pub mod access;
 pub mod clients;
 pub mod cors;
+mod counting;
 pub mod forward;
 pub mod handover;
 pub mod headers;
@@ -20,6 +21,7 @@ pub mod route;
 mod shape;
 pub mod table;
 pub mod trace;
+pub mod upgrade;
 pub mod upstream;
 pub mod verdict;
 
@@ -30,7 +32,9 @@ pub use forward::{CookieRules, Forward, IdentityRules, IdentityValue, SameSite, 
 pub use handover::Handover;
 pub use headers::{Applies, FieldAction, Fields, HeaderPolicy, HeaderRule};
 pub use hosts::{AllowedHost, HostAllowList, HostEntry};
-pub use limits::{AddressLimit, FloodGuard, PrincipalKey, PrincipalLimit};
+pub use limits::{
+    AddressLimit, ConcurrentLimit, FloodGuard, PrincipalKey, PrincipalLimit, SlotKey,
+};
 pub use media::MediaType;
 pub use origin::Origin;
 pub use pipeline::Pipeline;
@@ -39,5 +43,6 @@ pub use portcullis_authn::identity::IdentitySigner;
 pub use route::{BodyRules, Route, RouteTimeouts};
 pub use table::{PathPattern, PathPatternError, RouteTable, RouteTableBuilder, TableError};
 pub use trace::{NoTrace, Stage, Trace};
+pub use upgrade::UpgradeToken;
 pub use upstream::{Endpoint, HostHeader, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
 pub use verdict::{Decision, Grant, PreflightAnswer, Verdict};

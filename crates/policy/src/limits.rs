@@ -1,7 +1,7 @@
 //! Named limits as a route uses them.
 
 use http::{HeaderName, HeaderValue};
-use portcullis_limit::{Limiter, Standing, limit_item, policy_item};
+use portcullis_limit::{Limiter, Slots, Standing, limit_item, policy_item};
 
 use crate::Origin;
 
@@ -39,6 +39,26 @@ pub struct PrincipalLimit {
 pub struct AddressLimit {
     /// The counter.
     pub limiter: Limiter,
+    /// The line of the limit.
+    pub origin: Origin,
+}
+
+/// What a limit of requests at once counts by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlotKey {
+    /// The client's address.
+    Address,
+    /// The principal, or one of its claims.
+    Principal(PrincipalKey),
+}
+
+/// A limit of requests at once. It is asked last: only what is forwarded holds a slot.
+#[derive(Clone, Debug)]
+pub struct ConcurrentLimit {
+    /// The counter.
+    pub slots: Slots,
+    /// What it counts by.
+    pub key: SlotKey,
     /// The line of the limit.
     pub origin: Origin,
 }

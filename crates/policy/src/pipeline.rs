@@ -5,17 +5,21 @@ use std::sync::Arc;
 use http::{Method, header};
 use portcullis_core::forwarded::ClientView;
 use portcullis_core::{ClientKey, ConnMeta, Denial, Head, Host, Principal, Refusal};
-use portcullis_limit::{Limiter, Outcome, Standing};
+use portcullis_limit::Outcome;
 
 use crate::access::Access;
 use crate::cors::is_preflight;
-use crate::identify::{identify, missing};
+use crate::counting::{
+    Standings, admit_address_limits, admit_concurrent_limits, admit_principal_limits, left,
+};
+use crate::identify::{Caller, identify, missing};
 use crate::permit::permit;
 use crate::shape::{admit_route_client, admit_shape};
 use crate::table::Found;
+use crate::upgrade::admit_upgrade;
 use crate::{
     AllowedHost, Clients, CorsPolicy, Decision, FloodGuard, Grant, HeaderPolicy, HostAllowList,
-    NoTrace, Origin, PreflightAnswer, PrincipalKey, Route, RouteCors, RouteTable, Stage, Trace,
+    NoTrace, Origin, PreflightAnswer, Route, RouteCors, RouteTable, Stage, Trace, UpgradeToken,
     Verdict,
 };
 
@@ -42,7 +46,7 @@ struct Known {
     route: Option<Arc<Route>>,
     cors: Option<Arc<CorsPolicy>>,
     principal: Option<Arc<Principal>>,
-    standings: Vec<(Limiter, Standing)>,
+    standings: Standings,
 }
 
 enum Routed {
@@ -84,12 +88,16 @@ impl Pipeline {
             Routed::Route(route) => route,
         };
         admit_shape(&route, head, client, trace)?;
-        admit_address_limits(&route, &key, trace, known)?;
-        let principal = identify_principal(&route, head, trace).await?;
+        admit_address_limits(&route, &key, trace, &mut known.standings)?;
+        let caller = identify_caller(&route, head, trace).await?;
+        let ambient = caller.as_ref().is_some_and(|caller| caller.ambient);
+        let principal = caller.map(|caller| caller.principal);
         known.principal.clone_from(&principal);
-        admit_principal_limits(&route, principal.as_deref(), trace, known)?;
+        admit_principal_limits(&route, principal.as_deref(), trace, &mut known.standings)?;
         permit(&route, principal.as_deref(), trace)?;
-        Ok(Verdict::Forward(Grant::new(route, principal)))
+        let upgrade = judge_upgrade(&route, head, ambient, trace)?;
+        let slots = admit_concurrent_limits(&route, &key, principal.as_deref(), trace)?;
+        Ok(Verdict::Forward(Grant::new(route, principal, upgrade, slots)))
     }
 
     /// The stages that ask nothing of a request: also for one whose head cannot be read, so that
@@ -269,79 +277,29 @@ fn fits_connection(host: AllowedHost, name: &Host, conn: &ConnMeta) -> bool {
     matches!((name, &tls.server_name), (Host::Name(name), Some(asked)) if **name == **asked)
 }
 
-fn admit_address_limits<T: Trace>(
+fn judge_upgrade<T: Trace>(
     route: &Route,
-    key: &[u8],
+    head: &Head<'_>,
+    ambient: bool,
     trace: &mut T,
-    known: &mut Known,
-) -> Result<(), Refusal> {
-    for limit in &route.address_limits {
-        count(&limit.limiter, key, Stage::AddressLimits, limit.origin, trace, known)?;
+) -> Result<Option<UpgradeToken>, Refusal> {
+    if route.upgrade.is_empty() {
+        return Ok(None);
     }
-    Ok(())
+    let judged = admit_upgrade(route, head, ambient);
+    trace.note(Stage::Upgrade, route.origin, || match &judged {
+        Ok(Some(token)) => token.as_str().to_owned(),
+        Ok(None) => "none".to_owned(),
+        Err(denial) => denial.reason().into_owned(),
+    });
+    Ok(judged?)
 }
 
-fn admit_principal_limits<T: Trace>(
-    route: &Route,
-    principal: Option<&Principal>,
-    trace: &mut T,
-    known: &mut Known,
-) -> Result<(), Refusal> {
-    for limit in &route.principal_limits {
-        let key = principal_key(&limit.key, principal);
-        count(&limit.limiter, &key, Stage::PrincipalLimits, limit.origin, trace, known)?;
-    }
-    Ok(())
-}
-
-/// Anonymous callers, and principals without the claim, share one bucket.
-fn principal_key(key: &PrincipalKey, principal: Option<&Principal>) -> Vec<u8> {
-    let Some(principal) = principal else { return Vec::new() };
-    match key {
-        PrincipalKey::Claim(path) => match principal.claim(path) {
-            Some(serde_json::Value::String(text)) => [b"s", text.as_bytes()].concat(),
-            Some(value) => [b"v", value.to_string().as_bytes()].concat(),
-            None => Vec::new(),
-        },
-        PrincipalKey::Principal => {
-            [principal.issuer.as_bytes(), b"\0", principal.subject.as_bytes()].concat()
-        }
-    }
-}
-
-fn count<T: Trace>(
-    limiter: &Limiter,
-    key: &[u8],
-    stage: Stage,
-    origin: Origin,
-    trace: &mut T,
-    known: &mut Known,
-) -> Result<(), Refusal> {
-    let name = &limiter.quota().name;
-    match limiter.admit(key) {
-        Outcome::Admitted(standing) => {
-            trace.note(stage, origin, || format!("{name}: {}", left(&standing)));
-            known.standings.push((limiter.clone(), standing));
-            Ok(())
-        }
-        Outcome::Refused { retry_after } => {
-            trace.note(stage, origin, || format!("{name}: used up"));
-            let standing = Standing { remaining: 0, reset: retry_after };
-            known.standings.push((limiter.clone(), standing));
-            Err(Denial::RateLimited { limit: name.to_string(), retry_after }.into())
-        }
-    }
-}
-
-fn left(standing: &Standing) -> String {
-    format!("{} left", standing.remaining)
-}
-
-async fn identify_principal<T: Trace>(
+async fn identify_caller<T: Trace>(
     route: &Route,
     head: &Head<'_>,
     trace: &mut T,
-) -> Result<Option<Arc<Principal>>, Refusal> {
+) -> Result<Option<Caller>, Refusal> {
     let (ways, anonymous, origin) = match &route.access {
         Access::AnyOf { ways, anonymous, origin, .. } => (ways, *anonymous, *origin),
         Access::Public { origin } => {
@@ -352,7 +310,7 @@ async fn identify_principal<T: Trace>(
     };
     let identified = identify(ways, head).await;
     trace.note(Stage::Identify, origin, || match &identified {
-        Ok(Some(principal)) => {
+        Ok(Some(Caller { principal, .. })) => {
             format!("{} of issuer {}", principal.subject, principal.issuer_name)
         }
         Ok(None) => "no credential".to_owned(),
@@ -360,7 +318,7 @@ async fn identify_principal<T: Trace>(
     });
     match identified? {
         None if !anonymous => Err(missing(ways).into()),
-        principal => Ok(principal),
+        caller => Ok(caller),
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::Method;
 
 use crate::{
-    Access, AddressLimit, ClientRules, Forward, HeaderPolicy, MediaType, Origin, PrincipalLimit,
-    RouteCors,
+    Access, AddressLimit, ClientRules, ConcurrentLimit, Forward, HeaderPolicy, MediaType, Origin,
+    PrincipalLimit, RouteCors, UpgradeToken,
 };
 
 /// A compiled route.
@@ -29,6 +29,10 @@ pub struct Route {
     pub address_limits: Vec<AddressLimit>,
     /// Limits by principal or claim.
     pub principal_limits: Vec<PrincipalLimit>,
+    /// Limits of requests at once.
+    pub concurrent_limits: Vec<ConcurrentLimit>,
+    /// What a connection may be turned into.
+    pub upgrade: Vec<UpgradeToken>,
     /// Who answers other origins, and how.
     pub cors: RouteCors,
     /// What body it takes.

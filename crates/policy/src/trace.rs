@@ -25,6 +25,10 @@ pub enum Stage {
     PrincipalLimits,
     /// `access`: what the principal may do.
     Permit,
+    /// `upgrade`: what the connection is to become.
+    Upgrade,
+    /// `limits` of requests at once.
+    ConcurrentLimits,
 }
 
 impl Stage {
@@ -33,6 +37,7 @@ impl Stage {
         match self {
             Self::AddressLimits => "limits-by-address",
             Self::Client => "client",
+            Self::ConcurrentLimits => "limits-at-once",
             Self::Cors => "cors",
             Self::FloodGuard => "flood-guard",
             Self::Host => "host",
@@ -41,6 +46,7 @@ impl Stage {
             Self::PrincipalLimits => "limits-by-principal",
             Self::Route => "route",
             Self::Shape => "shape",
+            Self::Upgrade => "upgrade",
         }
     }
 }

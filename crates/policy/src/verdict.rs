@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 use portcullis_core::{Principal, Refusal};
-use portcullis_limit::{Limiter, Standing};
+use portcullis_limit::{Limiter, Slot, Standing};
 
-use crate::{CorsPolicy, Route};
+use crate::{CorsPolicy, Route, UpgradeToken};
 
 /// Leave to forward one request, with who asked and to which route.
 #[derive(Clone, Debug)]
@@ -15,15 +15,23 @@ pub struct Grant {
     route: Arc<Route>,
     principal: Option<Arc<Principal>>,
     preflight: bool,
+    upgrade: Option<UpgradeToken>,
+    /// Held as long as a copy of the grant is.
+    slots: Arc<[Slot]>,
 }
 
 impl Grant {
-    pub(crate) fn new(route: Arc<Route>, principal: Option<Arc<Principal>>) -> Self {
-        Self { route, principal, preflight: false }
+    pub(crate) fn new(
+        route: Arc<Route>,
+        principal: Option<Arc<Principal>>,
+        upgrade: Option<UpgradeToken>,
+        slots: Vec<Slot>,
+    ) -> Self {
+        Self { route, principal, preflight: false, upgrade, slots: slots.into() }
     }
 
     pub(crate) fn for_app_preflight(route: Arc<Route>) -> Self {
-        Self { route, principal: None, preflight: true }
+        Self { route, principal: None, preflight: true, upgrade: None, slots: Arc::default() }
     }
 
     /// The route that granted it.
@@ -34,6 +42,16 @@ impl Grant {
     /// Who asked; `None` on public routes and for anonymous callers.
     pub fn principal(&self) -> Option<&Arc<Principal>> {
         self.principal.as_ref()
+    }
+
+    /// What the connection may be turned into.
+    pub const fn upgrade(&self) -> Option<UpgradeToken> {
+        self.upgrade
+    }
+
+    /// Slots of limits of requests at once that it holds.
+    pub fn slots(&self) -> usize {
+        self.slots.len()
     }
 
     /// Whether it is a preflight that the app answers itself, without credentials.

@@ -91,8 +91,12 @@ pub(crate) fn prepare(
         None => made_token(state)?,
     };
     let connections = connection_settings(&snapshot.connections);
-    let handover =
-        Handover { limiters: snapshot.limiters, keys: snapshot.keys, clock: clock.clone() };
+    let handover = Handover {
+        limiters: snapshot.limiters,
+        slots: snapshot.slots,
+        keys: snapshot.keys,
+        clock: clock.clone(),
+    };
     let running = Running {
         hash: snapshot.hash,
         loaded: clock.now(),

@@ -116,6 +116,8 @@ impl Runtime {
         }
         let gone = |name: &&Arc<str>| !running.handover.limiters.contains_key(*name);
         old.handover.limiters.keys().filter(gone).for_each(|name| self.metrics.forget_limit(name));
+        let gone = |name: &&Arc<str>| !running.handover.slots.contains_key(*name);
+        old.handover.slots.keys().filter(gone).for_each(|name| self.metrics.forget_slots(name));
         let gone = |name: &&Arc<str>| !running.handover.keys.contains_key(*name);
         old.handover.keys.keys().filter(gone).for_each(|name| self.metrics.forget_issuer(name));
         self.running.store(Arc::new(running));
@@ -216,6 +218,10 @@ impl Runtime {
             metrics.keys.with_label_values(&by).set(count(limiter.keys()));
             raise(&metrics.evictions.with_label_values(&by), limiter.evictions());
             raise(&metrics.overflows.with_label_values(&by), limiter.overflows());
+        }
+        for (name, slots) in &running.handover.slots {
+            let held = i64::try_from(slots.held()).unwrap_or(i64::MAX);
+            self.metrics.limits.slots.with_label_values(&[&**name]).set(held);
         }
         for certificate in running.certificates.status() {
             let left = certificate.not_after.since(self.clock.now()).as_secs_f64() / 86_400.0;

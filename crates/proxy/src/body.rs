@@ -13,7 +13,7 @@ use pingora::{Error, ErrorType, Result};
 use portcullis_core::{Denial, Refusal};
 use tokio::time::timeout;
 
-use crate::ctx::{Ctx, Manner};
+use crate::ctx::Ctx;
 
 /// Bodies up to this size are read whole: what pingora's retry buffer holds.
 const WHOLE: u64 = 64 * 1024;
@@ -44,7 +44,7 @@ pub(crate) async fn take_in(session: &mut Session, ctx: &mut Ctx) -> Result<()> 
     let is_large = declared.is_some_and(|length| length > WHOLE);
     // A stream may go on after it said that nothing comes.
     let is_empty = declared == Some(0) && session.req_header().version == Version::HTTP_2;
-    if !has_body && !is_empty || is_large || ctx.manner == Manner::Grpc {
+    if !has_body && !is_empty || is_large || !ctx.manner.waits_for_body() {
         return Ok(());
     }
     session.as_downstream_mut().enable_retry_buffering();

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_core::{ConnMeta, Denial, Fault, Principal, Refusal, RequestId, Timestamp};
-use portcullis_policy::{CorsPolicy, Endpoint, Grant, Route};
+use portcullis_policy::{CorsPolicy, Endpoint, Grant, Route, UpgradeToken};
 
 use crate::guard::{Cut, Watch};
 use crate::intake::Request;
 use crate::record::Record;
 use crate::serving::Serving;
+use crate::tunnel::Gate;
 
 /// One request's context. Its record is written when it is dropped, so that a request that is cut
 /// off leaves one too.
@@ -37,6 +38,8 @@ pub struct Ctx {
     pub(crate) pending: Option<Refusal>,
     pub(crate) manner: Manner,
     pub(crate) watch: Arc<Watch>,
+    /// That of an upgrade's upstream connection.
+    pub(crate) gate: Option<Arc<Gate>>,
     /// Length of the client's body, once it was read whole.
     pub(crate) whole: Option<u64>,
     /// What was read of the client's body and goes before the rest of it.
@@ -69,6 +72,8 @@ pub(crate) enum Manner {
     /// One request, one answer.
     #[default]
     Ordinary,
+    /// The connection is to be turned into another protocol.
+    Upgrade(UpgradeToken),
 }
 
 /// What the log shows of a request, as received.
@@ -78,6 +83,13 @@ pub(crate) struct RawRequest {
     pub(crate) host: String,
     pub(crate) target: String,
     pub(crate) version: &'static str,
+}
+
+impl Manner {
+    /// Whether the app may wait until the whole of a small body was read.
+    pub(crate) const fn waits_for_body(self) -> bool {
+        matches!(self, Self::Events | Self::Ordinary)
+    }
 }
 
 impl Ctx {
@@ -103,6 +115,7 @@ impl Ctx {
             pending: None,
             manner: Manner::default(),
             watch: Watch::current(),
+            gate: None,
             whole: None,
             held: None,
             body_ended: false,
@@ -121,6 +134,11 @@ impl Ctx {
         }
     }
 
+    /// Whether the connection was turned into another protocol: what passes is no body any more.
+    pub(crate) fn is_tunnel(&self) -> bool {
+        matches!(self.manner, Manner::Upgrade(_)) && self.streaming
+    }
+
     /// What is left of the route's total time; zero once it is over.
     pub(crate) fn remaining(&self) -> Duration {
         let total = self.route.as_ref().map_or(Duration::from_mins(1), |r| r.timeouts.total);
@@ -137,7 +155,7 @@ impl Ctx {
             return;
         }
         self.refusal = Some(match cut {
-            Cut::Late => self.blamed(Fault::UpstreamTimeout.into()),
+            Cut::Late | Cut::Silent => self.blamed(Fault::UpstreamTimeout.into()),
             Cut::Slow => Denial::RequestTimeout.into(),
         });
     }

@@ -12,13 +12,13 @@ use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
-use portcullis_core::{ConnMeta, Denial, Refusal};
+use portcullis_core::{ConnMeta, Denial, Fault, Refusal};
 use portcullis_policy::{Decision, NoTrace, Verdict};
 
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, Manner};
 use crate::intake::Request;
 use crate::serving::Serving;
-use crate::{answer, body, faults, request_fields, response_fields, streams};
+use crate::{answer, body, faults, request_fields, response_fields, streams, tunnel};
 
 /// Attempts beyond the configured ones when a pooled connection turns out to be closed.
 const STALE_TRIES: u32 = 2;
@@ -50,7 +50,7 @@ impl Gateway {
         let client = ctx.note_client(&req.headers);
         let Some(conn) = ctx.conn.clone() else {
             let reason = "a connection that the edge does not know".into();
-            return Err(portcullis_core::Fault::Internal { reason }.into());
+            return Err(Fault::Internal { reason }.into());
         };
         let pipeline = &ctx.serving.pipeline;
         let request = match Request::read(req, has_body, ctx.https) {
@@ -127,9 +127,10 @@ impl ProxyHttp for Gateway {
                 answer::preflight(session, ctx, given).await.map(|()| true)
             }
             Verdict::Forward(grant) => {
-                ctx.manner = streams::manner(session);
+                ctx.manner = streams::manner(session, &grant);
                 ctx.grant = Some(grant);
                 request_fields::drop_nominated(session.req_header_mut());
+                tunnel::ask(session.req_header_mut(), ctx.manner)?;
                 streams::watch(session, ctx);
                 body::take_in(session, ctx).await?;
                 Ok(false)
@@ -154,8 +155,12 @@ impl ProxyHttp for Gateway {
         let Some(pool) = serving.pools.get(&upstream.name) else {
             return Error::e_explain(ErrorType::InternalError, "the upstream has no pool");
         };
-        match pool.peer(streams::read_timeout(ctx, &grant)).await {
-            Ok((peer, endpoint)) => {
+        let wait = streams::read_timeout(ctx, &grant);
+        match pool.peer(wait).await {
+            Ok((mut peer, endpoint)) => {
+                if matches!(ctx.manner, Manner::Upgrade(_)) {
+                    tunnel::prepare(&mut peer, ctx, wait);
+                }
                 ctx.upstream_address = Some(endpoint.authority());
                 ctx.endpoint = Some(endpoint.clone());
                 ctx.upstream_started.get_or_insert_with(|| serving.clock.monotonic());
@@ -186,6 +191,7 @@ impl ProxyHttp for Gateway {
         request_fields::rewrite(ctx, grant, request, endpoint, req)?;
         // Each attempt sends the body from its start.
         ctx.body_in = 0;
+        tunnel::close_gate(ctx);
         Ok(())
     }
 
@@ -199,12 +205,13 @@ impl ProxyHttp for Gateway {
         body::prepend(ctx, body);
         ctx.body_in += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
         ctx.watch.note_received(ctx.body_in);
+        ctx.watch.note_passed();
         if end_of_stream {
             ctx.body_ended = true;
             ctx.watch.set_rate(None);
         }
         let maximum = ctx.route.as_ref().map_or(0, |route| route.body.maximum);
-        if ctx.body_in > maximum {
+        if ctx.body_in > maximum && !ctx.is_tunnel() {
             ctx.pending = Some(Denial::BodyTooLarge { maximum }.into());
             return Err(Error::explain(ErrorType::HTTPStatus(413), "body too large"));
         }
@@ -225,6 +232,7 @@ impl ProxyHttp for Gateway {
         answer: &mut ResponseHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
+        tunnel::judge(session, ctx, answer)?;
         if answer.status.is_informational() {
             if answer.status == http::StatusCode::CONTINUE {
                 // The client had ours, or did not ask for one.
@@ -248,6 +256,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
         ctx.body_out += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        ctx.watch.note_passed();
         if !end_of_stream && !ctx.streaming && ctx.remaining().is_zero() {
             return Error::e_explain(ErrorType::ReadTimedout, "total time is over");
         }
@@ -301,8 +310,11 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> FailToProxy {
         let refusal = ctx.pending.take().or_else(|| faults::refusal(error));
+        let late = ctx.gate.is_some() && tunnel::is_late(error);
+        let refusal = if late { Some(Fault::UpstreamTimeout.into()) } else { refusal };
         let refusal = refusal.map(|refusal| ctx.blamed(refusal));
-        let written = session.response_written().is_some_and(|r| !r.status.is_informational());
+        let written = ctx.is_tunnel()
+            || session.response_written().is_some_and(|r| !r.status.is_informational());
         tracing::debug!(request_id = %ctx.id, %error, "not proxied");
         let mut code = 0;
         match refusal {

@@ -82,6 +82,8 @@ where
 pub(crate) enum Cut {
     /// Its time was over.
     Late,
+    /// Nothing passed for too long.
+    Silent,
     /// The client's body came too slowly.
     Slow,
 }
@@ -92,6 +94,10 @@ pub(crate) struct Watch {
     started: Instant,
     /// The end; `u64::MAX` as long as there is none.
     until: AtomicU64,
+    /// Longest silence; `u64::MAX` where there is no bound.
+    silence: AtomicU64,
+    /// When something passed last.
+    passed: AtomicU64,
     /// Bytes a second that the client's body must have; 0 where there is no bound.
     rate: AtomicU64,
     received: AtomicU64,
@@ -103,6 +109,8 @@ impl Watch {
         Self {
             started: Instant::now(),
             until: AtomicU64::new(u64::MAX),
+            silence: AtomicU64::new(u64::MAX),
+            passed: AtomicU64::new(0),
             rate: AtomicU64::new(0),
             received: AtomicU64::new(0),
             cut: AtomicU8::new(0),
@@ -120,6 +128,17 @@ impl Watch {
         self.until.store(end, Ordering::Relaxed);
     }
 
+    /// Ends the request when nothing passed for `silence`.
+    pub(crate) fn set_silence(&self, silence: Duration) {
+        self.note_passed();
+        self.silence.store(millis(silence), Ordering::Relaxed);
+    }
+
+    /// Notes that bytes passed, in either direction.
+    pub(crate) fn note_passed(&self) {
+        self.passed.store(self.now(), Ordering::Relaxed);
+    }
+
     /// Asks for `rate` bytes a second of the client's body from its start on.
     pub(crate) fn set_rate(&self, rate: Option<u64>) {
         self.rate.store(rate.unwrap_or_default(), Ordering::Relaxed);
@@ -132,7 +151,7 @@ impl Watch {
 
     /// Why the guard ended the request; `None` where it did not.
     pub(crate) fn cut(&self) -> Option<Cut> {
-        [Cut::Late, Cut::Slow]
+        [Cut::Late, Cut::Silent, Cut::Slow]
             .into_iter()
             .find(|cut| *cut as u8 + 1 == self.cut.load(Ordering::Relaxed))
     }
@@ -158,11 +177,16 @@ impl Watch {
         if left == 0 {
             return Err(Cut::Late);
         }
+        let silence = self.silence.load(Ordering::Relaxed);
+        let silent_at = self.passed.load(Ordering::Relaxed).saturating_add(silence);
+        if silent_at <= now {
+            return Err(Cut::Silent);
+        }
         let rate = self.rate.load(Ordering::Relaxed);
         if rate > 0 && millis(due(self.received.load(Ordering::Relaxed), rate)) <= now {
             return Err(Cut::Slow);
         }
-        Ok(Duration::from_millis(left).min(LOOK))
+        Ok(Duration::from_millis(left.min(silent_at.saturating_sub(now))).min(LOOK))
     }
 
     fn now(&self) -> u64 {
@@ -190,6 +214,18 @@ mod tests {
         watch.set_end(Some(Duration::ZERO));
         watch.over().await;
         assert_eq!(watch.cut(), Some(Cut::Late));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_counts_from_the_last_bytes() {
+        let watch = Watch::new();
+        watch.set_silence(Duration::from_secs(5));
+        tokio::time::advance(Duration::from_secs(4)).await;
+        watch.note_passed();
+        tokio::time::advance(Duration::from_secs(4)).await;
+        assert!(watch.look().is_ok());
+        watch.over().await;
+        assert_eq!(watch.cut(), Some(Cut::Silent));
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,6 +16,7 @@ mod request_fields;
 mod response_fields;
 pub mod serving;
 mod streams;
+mod tunnel;
 
 pub use gateway::Gateway;
 pub use guard::{App, Guarded};

@@ -76,6 +76,8 @@ pub struct LimitMetrics {
     pub evictions: IntCounterVec,
     /// `gateway_limiter_overflows_total`.
     pub overflows: IntCounterVec,
+    /// `gateway_limiter_slots`.
+    pub slots: IntGaugeVec,
 }
 
 /// Of connections and certificates.
@@ -176,6 +178,11 @@ impl Metrics {
         self.limits.keys.remove_label_values(&[limit]).ok();
         self.limits.evictions.remove_label_values(&[limit]).ok();
         self.limits.overflows.remove_label_values(&[limit]).ok();
+    }
+
+    /// Drops what was counted for a limit of requests at once that is no more.
+    pub fn forget_slots(&self, limit: &str) {
+        self.limits.slots.remove_label_values(&[limit]).ok();
     }
 
     /// Drops what was counted for an issuer that is no more.
@@ -293,6 +300,11 @@ impl LimitMetrics {
             overflows: make.counters(
                 "gateway_limiter_overflows_total",
                 "Requests counted in the shared bucket of a full limit.",
+                by,
+            )?,
+            slots: make.gauges(
+                "gateway_limiter_slots",
+                "Slots held by requests and upgraded connections that are being served.",
                 by,
             )?,
         })

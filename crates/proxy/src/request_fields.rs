@@ -8,7 +8,7 @@ use pingora::{Error, ErrorType, Result};
 use portcullis_core::request_id::REQUEST_ID_HEADER;
 use portcullis_policy::{Access, Endpoint, Grant, HostHeader, ReadFrom, TokenMode};
 
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, Manner};
 use crate::identity_fields;
 use crate::intake::Request;
 
@@ -104,8 +104,12 @@ pub(crate) fn rewrite(
         HostHeader::Keep => request.authority.to_string(),
     };
     req.insert_header(header::HOST, host)?;
-    for name in [header::EXPECT, header::TRAILER, header::TE, header::UPGRADE] {
+    for name in [header::EXPECT, header::TRAILER, header::TE] {
         req.remove_header(&name);
+    }
+    req.remove_header("http2-settings");
+    if !matches!(ctx.manner, Manner::Upgrade(_)) {
+        req.remove_header(&header::UPGRADE);
     }
     if let Some(length) = ctx.whole {
         req.remove_header(&header::TRANSFER_ENCODING);

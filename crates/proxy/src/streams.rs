@@ -15,7 +15,12 @@ use crate::ctx::{Ctx, Manner};
 const EVENTS: &[u8] = b"text/event-stream";
 
 /// How a request is to be passed on.
-pub(crate) fn manner(session: &Session) -> Manner {
+pub(crate) fn manner(session: &Session, grant: &Grant) -> Manner {
+    // RFC 9110 §7.8: an upgrade of HTTP/1.0 is ignored; HTTP/2 has none.
+    let is_http11 = session.req_header().version == http::Version::HTTP_11;
+    if let Some(token) = grant.upgrade().filter(|_| is_http11) {
+        return Manner::Upgrade(token);
+    }
     let headers = &session.req_header().headers;
     let accepts = headers.get(header::ACCEPT);
     if is_grpc(headers) {
@@ -44,7 +49,10 @@ pub(crate) fn read_timeout(ctx: &Ctx, grant: &Grant) -> Duration {
     let timeouts = &grant.route().forward.upstream.timeouts;
     let wait = match ctx.manner {
         Manner::Events | Manner::Grpc => timeouts.between_reads,
-        Manner::Ordinary => timeouts.response_head.min(timeouts.between_reads).min(ctx.remaining()),
+        // For an upgrade it bounds the head alone.
+        Manner::Ordinary | Manner::Upgrade(_) => {
+            timeouts.response_head.min(timeouts.between_reads).min(ctx.remaining())
+        }
     };
     wait.max(Duration::from_millis(1))
 }

@@ -84,12 +84,16 @@ impl Client {
 
     /// Opens a connection, handshake included.
     pub fn try_connect(&self) -> io::Result<Connection> {
+        Connection::new(self.try_transport()?)
+    }
+
+    pub(crate) fn try_transport(&self) -> io::Result<Transport> {
         let stream = self.socket()?;
         let Some(tls) = &self.tls else {
-            return Connection::new(Transport::Plain(stream));
+            return Ok(Transport::Plain(stream));
         };
         let config = client_config(&tls.trust, &tls.protocols, tls.versions);
-        Connection::new(Transport::Tls(Box::new(handshake(config, &tls.name, stream)?)))
+        Ok(Transport::Tls(Box::new(handshake(config, &tls.name, stream)?)))
     }
 
     /// Opens a connection that must come about.

@@ -20,7 +20,7 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => &stream.sock,

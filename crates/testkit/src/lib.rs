@@ -29,6 +29,7 @@ pub mod process;
 pub mod reply;
 pub mod request;
 pub mod scratch;
+pub mod sockets;
 pub mod tools;
 pub mod upstream;
 
@@ -48,6 +49,7 @@ pub use process::Process;
 pub use reply::Reply;
 pub use request::Request;
 pub use scratch::Scratch;
+pub use sockets::{EchoApp, Socket};
 pub use upstream::Upstream;
 
 #[cfg(test)]

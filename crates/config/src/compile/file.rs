@@ -72,9 +72,8 @@ impl File {
         let ServedTerms { table, default_cors, default_headers, identity, identity_fields } =
             served?;
         let flood = flood.map(|quota| flood_guard(quota, context));
-        let limiters = sections.limiters(flood.as_ref());
-        let hosts = hosts.allow_list();
-        let routes = table;
+        let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
+        let (hosts, routes) = (hosts.allow_list(), table);
         let pipeline = Pipeline { clients, flood, hosts, default_cors, default_headers, routes };
         let Sections { issuers, upstreams, .. } = sections;
         let issuers: HashMap<Arc<str>, IssuerTerms> = issuers.into_compiled();
@@ -89,6 +88,7 @@ impl File {
             keys: issuers.iter().map(keys).collect(),
             issuers: issuers.into_iter().map(|(name, terms)| (name, terms.issuer)).collect(),
             limiters,
+            slots,
             upstreams: upstreams.into_compiled(),
             identity,
             admin: admin?,

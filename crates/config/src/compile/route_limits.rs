@@ -1,9 +1,9 @@
 //! `limits` of a route.
 
-use portcullis_policy::{AddressLimit, PrincipalKey, PrincipalLimit};
+use portcullis_policy::{AddressLimit, ConcurrentLimit, PrincipalKey, PrincipalLimit, SlotKey};
 
 use crate::at::At;
-use crate::compile::limits::{Key, Limit};
+use crate::compile::limits::{Counter, Key, Limit};
 use crate::compile::names::Named;
 use crate::problem::{Problem, Problems};
 use crate::read::Items;
@@ -13,6 +13,27 @@ use crate::read::Items;
 pub(super) struct RouteLimits {
     pub(super) by_address: Vec<AddressLimit>,
     pub(super) by_principal: Vec<PrincipalLimit>,
+    pub(super) concurrent: Vec<ConcurrentLimit>,
+}
+
+impl RouteLimits {
+    fn add(&mut self, Limit { counter, key, origin }: Limit) {
+        match (counter, key) {
+            (Counter::Rate(limiter), Key::Address) => {
+                self.by_address.push(AddressLimit { limiter, origin });
+            }
+            (Counter::Rate(limiter), Key::Principal(key)) => {
+                self.by_principal.push(PrincipalLimit { limiter, key, origin });
+            }
+            (Counter::Slots(slots), key) => {
+                let key = match key {
+                    Key::Address => SlotKey::Address,
+                    Key::Principal(key) => SlotKey::Principal(key),
+                };
+                self.concurrent.push(ConcurrentLimit { slots, key, origin });
+            }
+        }
+    }
 }
 
 /// Whose list it is.
@@ -41,18 +62,16 @@ pub(super) fn compile(
             sound = false;
             continue;
         }
-        let Some(Limit { limiter, key, origin }) = limits.find(&name, &at, problems).cloned()
-        else {
+        let Some(limit) = limits.find(&name, &at, problems).cloned() else {
             sound = false;
             continue;
         };
-        match key {
-            Key::Address => all.by_address.push(AddressLimit { limiter, origin }),
+        match &limit.key {
             Key::Principal(key) if listed.public => {
-                problems.push(on_public(&name, &key, at, listed));
+                problems.push(on_public(&name, key, at, listed));
                 sound = false;
             }
-            Key::Principal(key) => all.by_principal.push(PrincipalLimit { limiter, key, origin }),
+            Key::Address | Key::Principal(_) => all.add(limit),
         }
         seen.push(name);
     }

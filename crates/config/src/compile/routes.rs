@@ -6,7 +6,7 @@ use http::{HeaderName, Method};
 use portcullis_policy::table::PathPattern;
 use portcullis_policy::{
     Access, ClientRules, CorsPolicy, HeaderPolicy, Route, RouteCors, RouteTable, RouteTableBuilder,
-    TableError,
+    TableError, UpgradeToken,
 };
 
 use crate::at::At;
@@ -108,6 +108,7 @@ impl raw::Route {
             clients,
             limits,
             cors,
+            upgrade,
             request,
             timeouts,
             response_headers,
@@ -126,6 +127,7 @@ impl raw::Route {
             limits: places.pick("limits", limits, defaults.limits),
             cors: places.pick("cors", cors, defaults.cors),
         };
+        let upgrade = compile_upgrade(places.pick("upgrade", upgrade, defaults.upgrade), problems);
         let public = demand.is_public();
         let demand = demand.compile(at, known, context, problems);
         let default_at = &places.default;
@@ -147,6 +149,8 @@ impl raw::Route {
             clients: demand.clients,
             address_limits: demand.limits.by_address,
             principal_limits: demand.limits.by_principal,
+            concurrent_limits: demand.limits.concurrent,
+            upgrade: upgrade?,
             cors: demand.cors,
             body: body?,
             timeouts: timeouts?,
@@ -276,6 +280,24 @@ fn compile_methods(
     }
     methods.dedup();
     sound.then_some(methods)
+}
+
+/// What a connection may be turned into.
+fn compile_upgrade(
+    said: Option<(At, Items<raw::Upgrade>)>,
+    problems: &mut Problems,
+) -> Option<Vec<UpgradeToken>> {
+    let Some((at, said)) = said else { return Some(Vec::new()) };
+    let mut tokens = Vec::new();
+    let mut sound = !problems.touch(&at);
+    for (at, raw::Upgrade::WebSocket) in non_empty(said, &at, problems)?.into_at(&at) {
+        if tokens.contains(&UpgradeToken::WebSocket) {
+            problems.push(Problem::new(at, "`websocket` stands here twice"));
+            sound = false;
+        }
+        tokens.push(UpgradeToken::WebSocket);
+    }
+    sound.then_some(tokens)
 }
 
 /// Who answers other origins: `app`, or a policy by name.

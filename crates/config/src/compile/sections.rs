@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use portcullis_limit::Limiter;
+use portcullis_limit::{Limiter, Slots};
 use portcullis_policy::{CorsPolicy, FloodGuard, UpstreamSettings};
 
 use crate::at::At;
 use crate::compile::Context;
 use crate::compile::check::non_empty;
 use crate::compile::issuers::IssuerTerms;
-use crate::compile::limits::Limit;
+use crate::compile::limits::{Counter, Limit};
 use crate::compile::names::Named;
 use crate::problem::Problems;
 use crate::raw::{cors, issuers, limits, upstreams};
@@ -63,7 +63,20 @@ impl Sections {
     /// Every counter, the flood guard's among them.
     pub(super) fn limiters(&self, flood: Option<&FloodGuard>) -> HashMap<Arc<str>, Limiter> {
         let limits = self.limits.compiled().iter();
-        let named = limits.map(|(name, limit)| (Arc::clone(name), limit.limiter.clone()));
+        let named = limits.filter_map(|(name, limit)| match &limit.counter {
+            Counter::Rate(limiter) => Some((Arc::clone(name), limiter.clone())),
+            Counter::Slots(_) => None,
+        });
         named.chain(flood.map(|guard| (FLOOD_GUARD.into(), guard.limiter.clone()))).collect()
+    }
+
+    /// Every counter of requests at once.
+    pub(super) fn slots(&self) -> HashMap<Arc<str>, Slots> {
+        let limits = self.limits.compiled().iter();
+        let named = limits.filter_map(|(name, limit)| match &limit.counter {
+            Counter::Rate(_) => None,
+            Counter::Slots(slots) => Some((Arc::clone(name), slots.clone())),
+        });
+        named.collect()
     }
 }

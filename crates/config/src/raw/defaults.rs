@@ -7,6 +7,7 @@ use crate::raw::clients::ClientRules;
 use crate::raw::forward::DefaultForward;
 use crate::raw::request::{Request, RouteTimeouts};
 use crate::raw::response_headers::ResponseHeaders;
+use crate::raw::routes::Upgrade;
 use crate::read::Items;
 
 /// Anything of a route but name, path, access and upstream. What a route says itself counts instead.
@@ -31,6 +32,9 @@ pub struct Defaults {
     /// As in a route; also for answers given before a route was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<String>,
+    /// As in a route.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<Items<Upgrade>>,
     /// As in a route.
     pub request: Request,
     /// As in a route.

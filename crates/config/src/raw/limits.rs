@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::read::Items;
 use crate::units::Rate;
 
-/// One named limit. A request that finds its bucket empty is answered 429 with `Retry-After`.
+/// One named limit: a `rate`, or a number of requests at once. A request that finds its bucket empty,
+/// or all slots held, is answered 429.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["name", "key", "rate"]))]
+#[schemars(extend("required" = ["name", "key"], "oneOf" = [{"required": ["rate"]}, {"required": ["concurrent"]}]))]
 pub struct Limit {
     /// Its name in this file, in `RateLimit` fields and in metrics.
     #[schemars(required)]
@@ -19,12 +20,16 @@ pub struct Limit {
     /// Whose bucket it is: `address`, `principal` or `{claim: [path]}`.
     #[schemars(required)]
     pub key: Option<LimitKey>,
-    /// Requests a bucket regains in a period.
+    /// Requests a bucket regains in a period. Either this or `concurrent`.
     #[schemars(required)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
     /// Requests a full bucket allows at once. Default: the count of the rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst: Option<NonZeroU32>,
+    /// Requests of one key served at the same time, upgraded connections among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrent: Option<NonZeroU32>,
     /// Most buckets kept. Default: 100000.
     pub maximum_keys: NonZeroU32,
 }
@@ -32,7 +37,7 @@ pub struct Limit {
 impl Default for Limit {
     fn default() -> Self {
         let maximum_keys = NonZeroU32::MIN.saturating_add(99_999);
-        Self { name: None, key: None, rate: None, burst: None, maximum_keys }
+        Self { name: None, key: None, rate: None, burst: None, concurrent: None, maximum_keys }
     }
 }
 

@@ -42,6 +42,9 @@ pub struct Route {
     /// A name of `cors`, or `app`: the app answers other origins itself. Default: off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<String>,
+    /// Protocols that a GET may turn its connection into: `[websocket]`. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<Items<Upgrade>>,
     /// What a request may bring.
     pub request: Request,
     /// How long it may take.
@@ -51,4 +54,13 @@ pub struct Route {
     /// Where it goes.
     #[schemars(required)]
     pub forward: Option<Forward>,
+}
+
+/// A protocol that a connection may be turned into.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", expecting = "`websocket`")]
+pub enum Upgrade {
+    /// RFC 6455.
+    #[serde(rename = "websocket")]
+    WebSocket,
 }

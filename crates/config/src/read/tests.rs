@@ -34,14 +34,14 @@ fn c45_unknown_keys_are_named_with_their_neighbours() {
         "routes[0].acess",
         "unknown key `acess`",
         "`name`, `hosts`, `path`, `methods`, `encoded_slash`, `access`, `clients`, `limits`, `cors`, \
-         `request`, `timeouts`, `response_headers` or `forward`",
+         `upgrade`, `request`, `timeouts`, `response_headers` or `forward`",
         "did you mean `access`?",
     );
     check(
         "limits: [{requests_per_min: 60}]",
         "limits[0].requests_per_min",
         "unknown key `requests_per_min`",
-        "`name`, `key`, `rate`, `burst` or `maximum_keys`",
+        "`name`, `key`, `rate`, `burst`, `concurrent` or `maximum_keys`",
         "",
     );
     check(
@@ -131,7 +131,7 @@ fn values_of_the_wrong_kind() {
         "routes: [x]",
         "routes[0]",
         "found `x`",
-        "a mapping with `name`, `hosts`, `path`, `methods`, `encoded_slash`, `access`, `clients`, `limits`, `cors`, `request`, `timeouts`, `response_headers` or `forward`",
+        "a mapping with `name`, `hosts`, `path`, `methods`, `encoded_slash`, `access`, `clients`, `limits`, `cors`, `upgrade`, `request`, `timeouts`, `response_headers` or `forward`",
         "",
     );
     check(

@@ -7,7 +7,7 @@ use portcullis_config::{LoadOptions, check_text};
 use crate::options;
 
 /// Paths of what later versions bring, in the order of the file.
-const LATER: [&str; 33] = [
+const LATER: [&str; 31] = [
     "listeners[0].tls.client_certificates",
     "listeners[0].proxy_protocol",
     "listeners[1].redirect_to",
@@ -22,7 +22,6 @@ const LATER: [&str; 33] = [
     "logins",
     "accounts",
     "policies",
-    "limits[3].concurrent",
     "limits[4].key",
     "limits[4].penalty",
     "upstreams[0].health",
@@ -35,7 +34,6 @@ const LATER: [&str; 33] = [
     "routes[1].access.any_of[0].login",
     "routes[2].access.any_of[0].login",
     "routes[2].access.policies",
-    "routes[2].upgrade",
     "routes[3].access.any_of[0].login",
     "routes[3].request.uploads",
     "scanners",

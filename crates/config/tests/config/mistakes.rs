@@ -42,6 +42,29 @@ fn the_sound_file_has_none() {
 }
 
 #[test]
+fn limits_count_one_thing_and_upgrades_are_known() {
+    let both = "rate: 60/min, concurrent: 5";
+    let message = "`rate` does not go with `concurrent`";
+    check("rate: 60/min", both, "limits[0].rate", message);
+    let message = "`burst` does not go with `concurrent`";
+    check("rate: 60/min", "concurrent: 5, burst: 2", "limits[0].burst", message);
+    check(
+        "cors: web",
+        "cors: web\n  upgrade: [h2c]",
+        "routes[0].upgrade[0]",
+        "`h2c` is not known here",
+    );
+    check("cors: web", "cors: web\n  upgrade: []", "routes[0].upgrade", "the list is empty");
+    let twice = "`websocket` stands here twice";
+    check(
+        "cors: web",
+        "cors: web\n  upgrade: [websocket, websocket]",
+        "routes[0].upgrade[1]",
+        twice,
+    );
+}
+
+#[test]
 fn c45_empty_lists_never_mean_all() {
     let empty = "the list is empty";
     check("hosts: [api.test, '*.tenants.test']", "hosts: []", "hosts", empty);

@@ -46,7 +46,7 @@ fn what_must_be_said_is_required() {
         ("Route", vec!["name", "path", "access", "forward"]),
         ("Upstream", vec!["name", "endpoints"]),
         ("Issuer", vec!["name", "issuer", "audience"]),
-        ("Limit", vec!["name", "key", "rate"]),
+        ("Limit", vec!["name", "key"]),
     ] {
         assert_eq!(schema["$defs"][name]["required"], serde_json::json!(required), "{name}");
     }

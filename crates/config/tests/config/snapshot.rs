@@ -267,6 +267,20 @@ fn counts_and_keys_outlive_a_reload() {
 }
 
 #[test]
+fn slots_that_are_held_outlive_a_reload() {
+    let text = text().replace("rate: 5/s, maximum_keys: 10}", "concurrent: 2}");
+    let first = check_text("whole.yaml", &text, &options()).expect("no mistake").snapshot;
+    let held = first.slots["per_tenant"].take(b"a").expect("a slot");
+    let mut options = options();
+    options.handover.slots.clone_from(&first.slots);
+    let other = text.replace("concurrent: 2}", "concurrent: 1}");
+    let changed = check_text("whole.yaml", &other, &options).expect("no mistake").snapshot;
+    assert!(changed.slots["per_tenant"].take(b"a").is_none());
+    drop(held);
+    assert!(changed.slots["per_tenant"].take(b"a").is_some());
+}
+
+#[test]
 fn left_out_sections_have_their_defaults() {
     let text = "version: 1\nhosts: [localhost]\ncertificates: {self_signed: [localhost]}\nupstreams: [{name: app, endpoints: ['http://127.0.0.1:8000']}]\nroutes: [{name: app, path: '/{*rest}', access: public, forward: {upstream: app}}]\n";
     let snapshot = check_text("x", text, &options()).expect("no mistake").snapshot;

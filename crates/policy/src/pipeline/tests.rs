@@ -21,8 +21,8 @@ use crate::hosts::HostEntry;
 use crate::limits::{AddressLimit, PrincipalLimit};
 use crate::{
     BodyRules, ClientRules, CookieRules, Forward, IdentityRules, MediaType, NoTrace, OriginPattern,
-    PathPattern, RouteTableBuilder, RouteTimeouts, TokenMode, UpstreamSettings, UpstreamTimeouts,
-    Way,
+    PathPattern, PrincipalKey, RouteTableBuilder, RouteTimeouts, TokenMode, UpstreamSettings,
+    UpstreamTimeouts, Way,
 };
 
 /// An issuer with one ES256 key, published in a file.
@@ -109,6 +109,8 @@ fn route(name: &str, methods: &[&str], access: Access) -> Route {
         clients: None,
         address_limits: Vec::new(),
         principal_limits: Vec::new(),
+        concurrent_limits: Vec::new(),
+        upgrade: Vec::new(),
         cors: RouteCors::Off,
         body: BodyRules { maximum: 100, types: Vec::new(), origin: Origin(11) },
         timeouts: RouteTimeouts { total: Duration::from_mins(1) },
@@ -597,4 +599,128 @@ fn two_routes_of_one_host_path_and_method_are_refused() {
     assert!(add("/x/{a}", &["GET"]).is_ok());
     assert!(add("/x/{b}", &["POST"]).is_ok());
     assert!(add("/x/{c}", &["DELETE", "GET"]).is_err());
+}
+
+/// A route that takes web sockets, with a token in a cookie or in `Authorization`.
+async fn socket_rules(cors: RouteCors) -> (Pipeline, String) {
+    let clock = portcullis_core::Clock::system();
+    let cookie = ReadFrom::Cookie("t".into());
+    let idp = Idp::new("idp", "https://idp.test", cookie, &clock).await;
+    let way = Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
+    let access =
+        Access::AnyOf { ways: vec![way], anonymous: true, roles: Vec::new(), origin: Origin(19) };
+    let mut socket = route("socket", &["GET", "POST"], access);
+    socket.upgrade = vec![crate::UpgradeToken::WebSocket];
+    socket.cors = cors;
+    let slots = portcullis_limit::Slots::new("open".into(), NonZeroU32::MIN, 10);
+    let key = crate::SlotKey::Principal(PrincipalKey::Principal);
+    socket.concurrent_limits = vec![crate::ConcurrentLimit { slots, key, origin: Origin(8) }];
+    let token = idp.token("u1", "", &[]);
+    (pipeline(vec![("/ws", socket)]), token)
+}
+
+fn upgrade(connection: &'static str, token: &'static str) -> Ask {
+    get("/ws").with("connection", connection).with("upgrade", token)
+}
+
+#[track_caller]
+fn upgraded(decision: &Decision) -> bool {
+    let Verdict::Forward(grant) = &decision.verdict else { panic!("{:?}", decision.verdict) };
+    grant.upgrade().is_some()
+}
+
+#[tokio::test]
+async fn only_a_listed_upgrade_is_granted() {
+    let (rules, _) = socket_rules(RouteCors::Off).await;
+    for (connection, token) in [
+        ("Upgrade", "websocket"),
+        ("keep-alive, upgrade", "WebSocket"),
+        ("upgrade", "h2c, websocket"),
+    ] {
+        assert!(upgraded(&upgrade(connection, token).of(&rules).await), "{connection} {token}");
+    }
+    for (connection, token) in [
+        ("keep-alive", "websocket"),
+        ("upgrade", "h2c"),
+        ("upgrade", "websocket/13"),
+        ("upgrade", ""),
+        ("xupgrade", "websocket"),
+    ] {
+        assert!(!upgraded(&upgrade(connection, token).of(&rules).await), "{connection} {token}");
+    }
+    assert!(!upgraded(&upgrade("upgrade", "websocket").method("POST").of(&rules).await));
+    let with_body = Ask { length: Some(3), ..upgrade("upgrade", "websocket") };
+    assert!(!upgraded(&with_body.of(&rules).await));
+    let elsewhere = pipeline(vec![("/ws", route("plain", &["GET"], public()))]);
+    assert!(!upgraded(&upgrade("upgrade", "websocket").of(&elsewhere).await));
+}
+
+#[tokio::test]
+async fn an_upgrade_with_a_cookie_needs_its_own_origin() {
+    let policy = |any_origin| {
+        RouteCors::Policy(Arc::new(crate::CorsPolicy {
+            name: "web".into(),
+            origins: vec![crate::OriginPattern::parse("https://app.test").unwrap()],
+            any_origin,
+            null_origin: true,
+            methods: Vec::new(),
+            headers: Vec::new(),
+            expose_headers: Vec::new(),
+            credentials: !any_origin,
+            max_age: Duration::ZERO,
+            origin: Origin(9),
+        }))
+    };
+    for (cors, origin, admitted) in [
+        (RouteCors::Off, Some("https://api.test"), true),
+        (RouteCors::Off, Some("http://api.test"), false),
+        (RouteCors::Off, Some("https://api.test:444"), false),
+        (RouteCors::Off, Some("https://app.test"), false),
+        (RouteCors::Off, Some("null"), false),
+        (RouteCors::Off, None, false),
+        (RouteCors::App, Some("https://app.test"), false),
+        (policy(false), Some("https://app.test"), true),
+        (policy(false), Some("https://api.test"), true),
+        (policy(false), Some("https://app.test.evil.test"), false),
+        (policy(false), Some("null"), false),
+        (policy(true), Some("https://evil.test"), false),
+    ] {
+        let (rules, token) = socket_rules(cors.clone()).await;
+        let asked = upgrade("upgrade", "websocket").with("cookie", format!("t={token}"));
+        let asked = origin.into_iter().fold(asked, |asked, origin| asked.with("origin", origin));
+        let decision = asked.of(&rules).await;
+        if admitted {
+            assert!(upgraded(&decision), "{cors:?} {origin:?}");
+        } else {
+            check(&decision, 403, "origin-not-allowed");
+        }
+        // Nobody is asked for an origin who asks for no upgrade, or brings no cookie.
+        let plain =
+            get("/ws").with("cookie", format!("t={token}")).with("origin", "https://x.test");
+        drop(decision);
+        check(&plain.of(&rules).await, 200, "");
+        check(&upgrade("upgrade", "websocket").of(&rules).await, 200, "");
+    }
+    let (rules, token) = socket_rules(RouteCors::Off).await;
+    let twice = upgrade("upgrade", "websocket").with("cookie", format!("t={token}"));
+    let twice = twice.with("origin", "https://api.test").with("origin", "https://evil.test");
+    check(&twice.of(&rules).await, 403, "origin-not-allowed");
+}
+
+#[tokio::test]
+async fn a_slot_is_held_as_long_as_the_grant() {
+    let (rules, token) = socket_rules(RouteCors::Off).await;
+    let ask = || get("/ws").with("cookie", format!("t={token}"));
+    let first = ask().of(&rules).await;
+    check(&first, 200, "");
+    check(&ask().of(&rules).await, 429, "concurrency-limited");
+    // Another principal has slots of its own; who is refused holds none.
+    let anonymous = get("/ws").of(&rules).await;
+    check(&anonymous, 200, "");
+    let copy = first.verdict.clone();
+    drop(first);
+    check(&ask().of(&rules).await, 429, "concurrency-limited");
+    drop(copy);
+    check(&ask().of(&rules).await, 200, "");
+    check(&ask().of(&rules).await, 200, "");
 }
