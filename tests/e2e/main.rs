@@ -22,6 +22,7 @@ mod operation;
 mod outages;
 mod paths;
 mod protocols;
+mod regressions;
 mod reload;
 mod settings;
 mod tidy;
