@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-build run test check fmt fmt-check clippy doc deny advisories bench fuzz mutants update deploy-check clean
+.PHONY: help setup setup-build run test check fmt fmt-check clippy doc deny advisories bench fuzz soak mutants update deploy-check clean
 
 CARGO ?= cargo
 TOOLS := $(CURDIR)/.tools
@@ -65,6 +65,9 @@ fuzz: setup-build ## fuzz targets, and property tests with many inputs
 	    fuzz/run.sh "$$(basename "$$target" .rs)" -max_total_time=$(FUZZ_SECONDS); \
 	done
 	PROPTEST_CASES=$(PROPTEST_CASES) $(CARGO) test --workspace --lib --bins --locked
+
+soak: setup ## 5,000 trickling clients against the real binary
+	$(CARGO) test --locked -p portcullis --test e2e -- --ignored --nocapture tricklers
 
 mutants: setup ## break the code in known ways; every break must fail a test
 	mutants/run.sh

@@ -25,6 +25,7 @@ mod protocols;
 mod regressions;
 mod reload;
 mod settings;
+mod soak;
 mod tidy;
 mod tokens;
 mod upgrade;

@@ -4,6 +4,7 @@ mod admin;
 mod check;
 mod cli;
 mod demo;
+mod descriptors;
 mod events;
 mod explain;
 mod listeners;

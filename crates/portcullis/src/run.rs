@@ -14,6 +14,7 @@ use portcullis_policy::Handover;
 use portcullis_proxy::Gateway;
 use portcullis_state::StateFolder;
 
+use crate::descriptors;
 use crate::events::Events;
 use crate::listeners::Listeners;
 use crate::operators::Operators;
@@ -102,6 +103,7 @@ struct Process {
 
 impl Process {
     async fn start(file: &std::path::Path) -> Result<Self, Failure> {
+        descriptors::raise();
         let base = Base::new().map_err(start)?;
         let (clock, recorder) = (base.clock.clone(), Arc::clone(&base.recorder));
         let options = LoadOptions::new(clock.clone());
@@ -112,6 +114,7 @@ impl Process {
         let Prepared { serving, running, connections, listeners, drain, files, admin_token } =
             prepared.map_err(start)?;
 
+        descriptors::warn_if_few(connections.maximum);
         let connections = Arc::new(ArcSwap::from_pointee(connections));
         let events = Arc::new(Events::new(Arc::clone(&recorder), clock.clone()));
         let edge = Edge::new(Arc::clone(&connections), events, clock);
