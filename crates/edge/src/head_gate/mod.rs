@@ -14,7 +14,7 @@ use http::Method;
 use portcullis_core::Denial;
 
 pub(crate) use chunks::Chunks;
-pub(crate) use fields::is_disguised;
+pub(crate) use fields::{is_disguised, is_token, is_value};
 pub(crate) use framing::content_length;
 pub(crate) use request_line::{judge_method, judge_target};
 use scan::Scan;
