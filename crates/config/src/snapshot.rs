@@ -63,6 +63,8 @@ pub struct ListenerPlan {
     pub name: Arc<str>,
     /// Where it listens; port 0 takes a free one.
     pub address: SocketAddr,
+    /// What is spoken: offered by ALPN in this order; in cleartext recognised by how it begins.
+    pub protocols: Vec<Protocol>,
     /// How TLS is spoken; `None` is cleartext.
     pub tls: Option<ListenerTerms>,
 }
@@ -72,8 +74,6 @@ pub struct ListenerPlan {
 pub struct ListenerTerms {
     /// Oldest version, where no name says otherwise.
     pub minimum: Minimum,
-    /// What is offered by ALPN, most wanted first.
-    pub protocols: Vec<Protocol>,
 }
 
 /// Certificates and TLS by name.

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pingora::apps::HttpServerApp;
-use portcullis_core::ConnMeta;
+use portcullis_core::{ConnMeta, TlsMeta};
 use portcullis_tls::Protocol;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::caps::Permit;
 use crate::digests::Facts;
@@ -17,6 +17,9 @@ use crate::lease::Lease;
 use crate::stream::EdgeStream;
 use crate::transport::Transport;
 use crate::{Edge, HandshakeFailure, ListenerSettings, h1, h2};
+
+/// A transport, and what was agreed on in its handshake. In cleartext nothing is.
+type Secure = (Transport, Option<TlsMeta>, Option<Protocol>);
 
 pub(crate) struct Connection<A> {
     pub(crate) edge: Edge,
@@ -42,22 +45,18 @@ where
                     local,
                     tls,
                 });
-                let is_h2 = protocol == Protocol::H2;
                 let now = self.edge.clock().now();
-                let facts = Facts::new(transport.raw_fd(), &meta, is_h2, now);
+                let facts = Facts::new(transport.raw_fd(), &meta, now);
                 let lease = Lease::new(self.edge.clone(), meta, permit);
-                self.serve(EdgeStream::new(transport, facts, lease), is_h2).await;
+                self.serve(EdgeStream::new(transport, facts, lease), protocol).await;
             }
             Err(failure) => self.report(&failure),
         }
     }
 
-    async fn secure(
-        &self,
-        io: TcpStream,
-    ) -> Result<(Transport, Option<portcullis_core::TlsMeta>, Protocol), HandshakeFailure> {
+    async fn secure(&self, io: TcpStream) -> Result<Secure, HandshakeFailure> {
         let Some(tls) = &self.listener.tls else {
-            return Ok((Transport::Plain(io), None, Protocol::Http11));
+            return Ok((Transport::Plain(io), None, None));
         };
         let acceptor = tls.load_full();
         let deadline = self.edge.settings().tls_handshake;
@@ -65,17 +64,27 @@ where
             timeout(deadline, handshake::accept(io, &acceptor))
                 .await
                 .map_err(|_| HandshakeFailure::TimedOut)??;
-        Ok((Transport::Tls(stream), Some(meta), protocol))
+        Ok((Transport::Tls(stream), Some(meta), Some(protocol)))
     }
 
-    async fn serve(self, stream: EdgeStream, is_h2: bool) {
-        if is_h2 {
-            let Self { edge, listener, app, stop, peer } = self;
-            if let Err(failure) = h2::serve(stream, &edge, app, &stop).await {
-                edge.events().handshake_failed(&listener.name, canonical(peer), &failure);
+    async fn serve(self, mut stream: EdgeStream, agreed: Option<Protocol>) {
+        let Self { edge, listener, app, mut stop, peer } = self;
+        // Whoever connects has something to say: no idle time before the first request.
+        let first = Instant::now() + edge.settings().head_time;
+        let spoken = listener.protocols.load_full();
+        let protocol = match (agreed, spoken.as_slice()) {
+            (Some(agreed), _) => agreed,
+            (None, [only]) => *only,
+            (None, _) if h2::is_spoken(&mut stream, first, &mut stop).await => Protocol::H2,
+            (None, _) => Protocol::Http11,
+        };
+        match protocol {
+            Protocol::H2 => {
+                if let Err(failure) = h2::serve(stream, &edge, app, &stop).await {
+                    edge.events().handshake_failed(&listener.name, canonical(peer), &failure);
+                }
             }
-        } else {
-            h1::serve(stream, &self.edge, &self.app, self.stop).await;
+            Protocol::Http11 => h1::serve(stream, &edge, &app, stop, first).await,
         }
     }
 

@@ -27,7 +27,6 @@ pub fn connection_of(digest: &Digest) -> Option<&Arc<ConnMeta>> {
 /// The answers to pingora's questions, made once.
 pub(crate) struct Facts {
     fd: RawFd,
-    alpn: ALPN,
     ssl: Option<Arc<SslDigest>>,
     proxy: Option<Arc<ProxyDigest>>,
     socket: Arc<SocketDigest>,
@@ -35,7 +34,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn new(fd: RawFd, meta: &Arc<ConnMeta>, is_h2: bool, now: Timestamp) -> Self {
+    pub(crate) fn new(fd: RawFd, meta: &Arc<ConnMeta>, now: Timestamp) -> Self {
         let socket = SocketDigest::from_raw_fd(fd);
         // Set now: the descriptor may be another's by the time somebody asks.
         socket.peer_addr.set(meta.peer.map(Into::into)).ok();
@@ -49,7 +48,6 @@ impl Facts {
         });
         Self {
             fd,
-            alpn: if is_h2 { ALPN::H2 } else { ALPN::H1 },
             ssl,
             proxy,
             socket: Arc::new(socket),
@@ -84,7 +82,7 @@ impl Ssl for EdgeStream {
     }
 
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        Some(self.facts.alpn.clone())
+        Some(ALPN::H1)
     }
 }
 

@@ -8,6 +8,8 @@ use portcullis_core::{ConnMeta, Refusal, RequestId};
 use portcullis_tls::Alert;
 use thiserror::Error;
 
+use crate::h2_gate::Ended;
+
 /// A limit on connections that turned one away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cap {
@@ -98,6 +100,11 @@ pub trait EdgeEvents: Send + Sync + 'static {
     /// preface is what failed.
     fn handshake_failed(&self, listener: &str, peer: SocketAddr, failure: &HandshakeFailure) {
         let _ = (listener, peer, failure);
+    }
+
+    /// An HTTP/2 connection was ended for what the client did on it.
+    fn ended(&self, connection: &ConnMeta, ended: Ended) {
+        let _ = (connection, ended);
     }
 
     /// A request was refused by the gate.

@@ -17,18 +17,19 @@ use crate::head_gate::{Accepted, Body, HeadGate, HeadLimits, Rejected};
 use crate::stream::{EdgeStream, Fence};
 use crate::{ConnectionSettings, Edge, Refused};
 
-/// Serves requests until either side ends the connection. The stream closes itself when dropped.
+/// Serves requests until either side ends the connection; the head of the first is due at `first`.
+/// The stream closes itself when dropped.
 pub(crate) async fn serve<A>(
     stream: EdgeStream,
     edge: &Edge,
     app: &Arc<A>,
     mut stop: watch::Receiver<bool>,
+    first: Instant,
 ) where
     A: HttpServerApp + Send + Sync + 'static,
 {
     let mut stream = stream;
-    // Whoever connects has something to say: no idle time before the first request.
-    let mut first = Some(Instant::now() + edge.settings().head_time);
+    let mut first = Some(first);
     loop {
         let settings = edge.settings();
         let patience = first.unwrap_or_else(|| Instant::now() + settings.idle);

@@ -1,30 +1,30 @@
-//! HTTP/2: a preface in time, then the gate's rules for every stream before the proxy sees it.
+//! HTTP/2: a preface in time, then the gate before the engine; what it refused is answered here.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST};
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
-use portcullis_core::{Authority, ConnMeta, Denial, Refusal, RequestId};
+use portcullis_core::{ConnMeta, Refusal, RequestId};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::answer::Answer;
-use crate::head_gate::{content_length, is_disguised, judge_method, judge_target};
+use crate::h2_gate::{self, FrameLimits, RefusedStream};
+use crate::h2_stream::{H2Stream, Verdicts};
+use crate::head_gate::{HeadLimits, Rejected};
 use crate::stream::EdgeStream;
 use crate::{ConnectionSettings, Edge, HandshakeFailure, Refused};
 
 /// RFC 9113 §3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// What a field weighs beside its name and value: what it takes on the wire of HTTP/1, so that one
-/// limit means the same in both.
-const FIELD_OVERHEAD: usize = ": \r\n".len();
+/// Resets that the engine itself puts up with.
+const ENGINE_RESETS: usize = 200;
 
 /// Serves streams until either side ends the connection.
 pub(crate) async fn serve<A>(
@@ -47,16 +47,51 @@ where
     if *stop.borrow() {
         return Ok(());
     }
-    let gated = Arc::new(Gated::new(app, edge.clone(), meta, &settings));
-    ServerApp::process_new(&gated, Box::new(stream), stop).await;
+    let limits = FrameLimits {
+        head: HeadLimits {
+            size: settings.head_size,
+            fields: settings.head_fields,
+            target: settings.target_size,
+        },
+        streams: settings.streams_per_connection,
+    };
+    let preface = stream.take_ahead(PREFACE.len());
+    let stream = H2Stream::new(
+        stream,
+        edge.clone(),
+        Arc::clone(&meta),
+        limits,
+        settings.head_time,
+        &preface,
+    );
+    let gated = Gated::new(app, edge.clone(), meta, &settings, stream.verdicts());
+    ServerApp::process_new(&Arc::new(gated), Box::new(stream), stop).await;
     Ok(())
+}
+
+/// Whether the client of a cleartext connection begins as HTTP/2 does, which it need not ask for
+/// (RFC 9113 §3.3). Ends as soon as that is clear, at the deadline, or when nobody waits any more.
+pub(crate) async fn is_spoken(
+    stream: &mut EdgeStream,
+    deadline: Instant,
+    stop: &mut watch::Receiver<bool>,
+) -> bool {
+    tokio::select! {
+        biased;
+        is_spoken = timeout_at(deadline, has_preface(stream)) => is_spoken == Ok(true),
+        _ = stop.wait_for(|stop| *stop) => false,
+    }
 }
 
 /// Reads the preface and leaves it to be read again. Bytes that cannot become one end the wait.
 async fn has_preface(stream: &mut EdgeStream) -> bool {
     while stream.ahead().len() < PREFACE.len() {
-        let is_wrong = !PREFACE.starts_with(stream.ahead());
-        if is_wrong || !matches!(stream.read_ahead().await, Ok(1..)) {
+        if !PREFACE.starts_with(stream.ahead()) {
+            return false;
+        }
+        let is_first = stream.ahead().is_empty();
+        let read = if is_first { stream.read_first().await } else { stream.read_ahead().await };
+        if !matches!(read, Ok(1..)) {
             return false;
         }
     }
@@ -70,28 +105,35 @@ struct Gated<A> {
     meta: Arc<ConnMeta>,
     server_options: HttpServerOptions,
     h2_options: H2Options,
+    verdicts: Verdicts,
 }
 
 impl<A> Gated<A> {
-    fn new(app: Arc<A>, edge: Edge, meta: Arc<ConnMeta>, settings: &ConnectionSettings) -> Self {
+    fn new(
+        app: Arc<A>,
+        edge: Edge,
+        meta: Arc<ConnMeta>,
+        settings: &ConnectionSettings,
+        verdicts: Verdicts,
+    ) -> Self {
         let mut server_options = HttpServerOptions::default();
         server_options.h2_idle_timeout = Some(settings.idle);
         let mut h2_options = default_h2_options();
-        // The h2 library answers a longer list bare; up to twice the limit the answer is ours.
-        let list = u32::try_from(settings.head_size.saturating_mul(2)).unwrap_or(u32::MAX);
+        // The engine weighs fields in its own way. What the gate lets through is never too much.
+        let list = settings.head_size.saturating_add(settings.head_fields.saturating_mul(32));
+        let list = u32::try_from(list.saturating_add(1_024)).unwrap_or(u32::MAX);
         h2_options
             .max_concurrent_streams(settings.streams_per_connection)
-            .max_header_list_size(list);
-        Self { app, edge, meta, server_options, h2_options }
+            .max_header_list_size(list)
+            // The gate counts these, and sooner.
+            .max_pending_accept_reset_streams(ENGINE_RESETS)
+            .max_local_error_reset_streams(Some(ENGINE_RESETS));
+        Self { app, edge, meta, server_options, h2_options, verdicts }
     }
 
-    async fn refuse(
-        &self,
-        session: &mut ServerSession,
-        denial: Denial,
-        settings: &ConnectionSettings,
-    ) {
-        let method = session.req_header().method.clone();
+    async fn refuse(&self, session: &mut ServerSession, refused: RefusedStream) {
+        let settings = self.edge.settings();
+        let Rejected { denial, method } = refused.rejected;
         let id = RequestId::new(self.edge.clock().now());
         let refusal = Refusal::from(denial);
         self.edge.events().refused(&Refused {
@@ -99,10 +141,11 @@ impl<A> Gated<A> {
             id: &id,
             refusal: &refusal,
             protocol: "HTTP/2",
-            method: Some(method.as_str()),
-            lasted: Duration::ZERO,
+            method: method.as_ref().map(http::Method::as_str),
+            lasted: refused.lasted,
         });
-        let answer = Answer::new(&refusal, &id, Some(&method), settings, self.meta.tls.is_some());
+        let answer =
+            Answer::new(&refusal, &id, method.as_ref(), &settings, self.meta.tls.is_some());
         timeout(settings.write, write(session, answer)).await.ok();
     }
 }
@@ -122,14 +165,16 @@ where
         mut session: ServerSession,
         shutdown: &watch::Receiver<bool>,
     ) -> Option<ReusedHttpStream> {
-        let settings = self.edge.settings();
-        match judge(session.req_header(), &settings) {
-            Ok(()) => self.app.process_new_http(session, shutdown).await,
-            Err(denial) => {
-                self.refuse(&mut session, denial, &settings).await;
-                None
-            }
-        }
+        let Some(stream) = stand_in(session.req_header()) else {
+            return self.app.process_new_http(session, shutdown).await;
+        };
+        let refused = self.verdicts.take(stream).unwrap_or_else(|| RefusedStream {
+            stream,
+            rejected: Rejected::malformed("the request was refused"),
+            lasted: Duration::ZERO,
+        });
+        self.refuse(&mut session, refused).await;
+        None
     }
 
     fn h2_options(&self) -> Option<H2Options> {
@@ -141,53 +186,12 @@ where
     }
 }
 
-/// The rules of the HTTP/1 gate, as far as HTTP/2 leaves room to break them.
-fn judge(head: &RequestHeader, settings: &ConnectionSettings) -> Result<(), Denial> {
-    judge_sizes(head, settings)?;
-    judge_method(&head.method)?;
-    judge_target(head.raw_path(), &head.method, settings.target_size)?;
-    if !matches!(head.uri.scheme_str(), Some("http" | "https")) {
-        return Err(malformed("the scheme is not http or https"));
+/// The stream whose request was refused, if this head stands for one: no other has its method.
+fn stand_in(head: &RequestHeader) -> Option<u32> {
+    if head.method.as_str() != h2_gate::REFUSED {
+        return None;
     }
-    judge_authority(head)?;
-    let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
-    if let Some(length) = lengths.next() {
-        content_length(length.as_bytes())?;
-    }
-    if lengths.next().is_some() {
-        return Err(malformed("more than one content-length field"));
-    }
-    if head.headers.keys().any(|name| is_disguised(name.as_str().as_bytes())) {
-        return Err(malformed("a framing field is spelled with an underscore"));
-    }
-    Ok(())
-}
-
-fn judge_sizes(head: &RequestHeader, settings: &ConnectionSettings) -> Result<(), Denial> {
-    let fields: usize = head
-        .headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD)
-        .sum();
-    let is_too_large = fields + head.raw_path().len() > settings.head_size
-        || head.headers.len() > settings.head_fields;
-    if is_too_large { Err(Denial::HeadTooLarge) } else { Ok(()) }
-}
-
-/// `:authority` must be there: a request that has only `Host` was translated by somebody who was
-/// not asked to. A `Host` beside it must say the same (RFC 9113 §8.3.1).
-fn judge_authority(head: &RequestHeader) -> Result<(), Denial> {
-    let authority =
-        head.uri.authority().ok_or_else(|| malformed("there is no :authority"))?.as_str();
-    if Authority::parse(authority).is_err() {
-        return Err(malformed(":authority is not a host with or without a port"));
-    }
-    if head.headers.get_all(HOST).iter().any(|host| host.as_bytes() != authority.as_bytes()) {
-        return Err(malformed("Host and :authority differ"));
-    }
-    Ok(())
-}
-
-fn malformed(reason: &'static str) -> Denial {
-    Denial::Malformed { reason: reason.into() }
+    // 0 is no stream of a request; it has no verdict.
+    let stream = std::str::from_utf8(head.raw_path()).ok().and_then(|path| path.get(1..));
+    Some(stream.and_then(|stream| stream.parse().ok()).unwrap_or_default())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
-use portcullis_tls::TlsAcceptor;
+use portcullis_tls::{Protocol, TlsAcceptor};
 
 /// Limits of connections, replaced as a whole by a reload. A connection reads them when it is
 /// accepted and again for each of its HTTP/1.1 requests.
@@ -66,6 +66,9 @@ impl Default for ConnectionSettings {
 pub struct ListenerSettings {
     /// Its name in the file.
     pub name: Arc<str>,
-    /// Its TLS policy, replaced at runtime; `None` is cleartext HTTP/1.1.
+    /// Its TLS policy, replaced at runtime; `None` is cleartext.
     pub tls: Option<Arc<ArcSwap<TlsAcceptor>>>,
+    /// What is spoken in cleartext, replaced at runtime: HTTP/2 is recognised by its preface. With
+    /// TLS the policy says what may be agreed on.
+    pub protocols: Arc<ArcSwap<Vec<Protocol>>>,
 }

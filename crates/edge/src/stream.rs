@@ -127,6 +127,11 @@ impl EdgeStream {
         matches!(self.fence, Fence::Chunks(Chunks::Done) | Fence::Length(0))
     }
 
+    /// What goes out last, behind what was written, when the stream is dropped.
+    pub(crate) fn set_last(&mut self, last: &[u8]) {
+        self.gathered.extend_from_slice(last);
+    }
+
     /// Gives back the memory that only a busy connection needs.
     pub(crate) fn rest(&mut self) {
         if self.ahead.is_empty() {

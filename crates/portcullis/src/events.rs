@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::{Clock, ConnMeta};
-use portcullis_edge::{Cap, EdgeEvents, HandshakeFailure, Refused};
+use portcullis_edge::{Cap, EdgeEvents, Ended, HandshakeFailure, Refused};
 use portcullis_proxy::{Record, Recorder};
 
 /// Hears the edge.
@@ -41,6 +41,12 @@ impl EdgeEvents for Events {
         let failures = &self.recorder.metrics.edge.handshake_failures;
         failures.with_label_values(&[listener, failure.kind()]).inc();
         tracing::debug!(listener, %peer, %failure, "connection ended before a request");
+    }
+
+    fn ended(&self, connection: &ConnMeta, ended: Ended) {
+        let listener = &*connection.listener;
+        self.recorder.metrics.edge.ended.with_label_values(&[listener, ended.as_str()]).inc();
+        tracing::debug!(listener, peer = ?connection.peer, %ended, "HTTP/2 connection ended");
     }
 
     fn refused(&self, refused: &Refused<'_>) {

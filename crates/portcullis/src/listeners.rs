@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use portcullis_config::snapshot::ListenerPlan;
 use portcullis_edge::{BoundListener, Edge, Listener, ListenerSettings};
 use portcullis_proxy::App;
-use portcullis_tls::TlsAcceptor;
+use portcullis_tls::{Protocol, TlsAcceptor};
 use thiserror::Error;
 
 /// Why a listener is not there. The file or the machine must be mended.
@@ -34,6 +34,7 @@ type Policy = Option<Arc<ArcSwap<TlsAcceptor>>>;
 struct Active {
     plan: ListenerPlan,
     policy: Policy,
+    protocols: Arc<ArcSwap<Vec<Protocol>>>,
     listener: Listener,
 }
 
@@ -77,7 +78,7 @@ impl Listeners {
         self.active.get(&plan.name).filter(|active| active.plan.address == plan.address)
     }
 
-    /// Takes the change: new ones are served, kept ones get their new TLS policy, the others drain.
+    /// Takes the change: new ones are served, kept ones get their new TLS policy and protocols, the others drain.
     /// Returns a line for each that is new, with its real address.
     pub(crate) fn take(&mut self, change: Change, edge: &Edge, proxy: &Arc<App>) -> Vec<String> {
         let Change { wanted, mut bound } = change;
@@ -108,6 +109,7 @@ impl Active {
         if let (Some(policy), Some(acceptor)) = (&self.policy, acceptor) {
             policy.store(Arc::new(acceptor));
         }
+        self.protocols.store(Arc::new(plan.protocols.clone()));
         Self { plan, ..self }
     }
 }
@@ -120,9 +122,14 @@ fn serve(
     proxy: &Arc<App>,
 ) -> Active {
     let policy: Policy = acceptor.map(|acceptor| Arc::new(ArcSwap::from_pointee(acceptor)));
-    let settings = ListenerSettings { name: Arc::clone(&plan.name), tls: policy.clone() };
+    let protocols = Arc::new(ArcSwap::from_pointee(plan.protocols.clone()));
+    let settings = ListenerSettings {
+        name: Arc::clone(&plan.name),
+        tls: policy.clone(),
+        protocols: Arc::clone(&protocols),
+    };
     let listener = listener.serve(edge, settings, Arc::clone(proxy));
-    Active { plan, policy, listener }
+    Active { plan, policy, protocols, listener }
 }
 
 fn stop(active: Option<&Active>) {

@@ -174,7 +174,7 @@ fn acceptors(
             minimum: terms.minimum,
             by_name: snapshot.tls.by_name.clone(),
             without_sni: snapshot.tls.without_sni.clone(),
-            protocols: terms.protocols.clone(),
+            protocols: plan.protocols.clone(),
         };
         let acceptor = TlsAcceptor::new(tls);
         let acceptor =

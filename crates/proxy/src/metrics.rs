@@ -87,6 +87,8 @@ pub struct EdgeMetrics {
     pub connections: IntGaugeVec,
     /// `gateway_connections_refused_total{listener,reason}`.
     pub refused: IntCounterVec,
+    /// `gateway_connections_ended_total{listener,reason}`.
+    pub ended: IntCounterVec,
     /// `gateway_handshake_failures_total{listener,reason}`.
     pub handshake_failures: IntCounterVec,
     /// `gateway_certificate_days_left{name}`.
@@ -322,6 +324,11 @@ impl EdgeMetrics {
             refused: make.counters(
                 "gateway_connections_refused_total",
                 "Client connections that a cap turned away.",
+                &["listener", "reason"],
+            )?,
+            ended: make.counters(
+                "gateway_connections_ended_total",
+                "HTTP/2 connections that were ended for what the client did on them.",
                 &["listener", "reason"],
             )?,
             handshake_failures: make.counters(

@@ -12,6 +12,10 @@ use crate::raw::listeners as raw;
 use crate::read::Items;
 use crate::snapshot::{ListenerPlan, ListenerTerms};
 
+/// What a listener speaks where the file does not say, most wanted first. In cleartext HTTP/2 is
+/// for those who know of it (RFC 9113 §3.3).
+const ALL: [Protocol; 2] = [Protocol::H2, Protocol::Http11];
+
 /// Compiles the section. Left out, it is one TLS listener on `[::]:443`: the redirect from port 80
 /// that the language puts beside it is not in this version.
 pub(super) fn compile(
@@ -44,10 +48,12 @@ pub(super) fn compile(
 }
 
 fn by_default() -> ListenerPlan {
-    let terms =
-        ListenerTerms { minimum: Minimum::Tls13, protocols: vec![Protocol::H2, Protocol::Http11] };
-    let address = (std::net::Ipv6Addr::UNSPECIFIED, 443).into();
-    ListenerPlan { name: Arc::from("https"), address, tls: Some(terms) }
+    ListenerPlan {
+        name: Arc::from("https"),
+        address: (std::net::Ipv6Addr::UNSPECIFIED, 443).into(),
+        protocols: ALL.to_vec(),
+        tls: Some(ListenerTerms { minimum: Minimum::Tls13 }),
+    }
 }
 
 impl raw::Listener {
@@ -61,19 +67,15 @@ impl raw::Listener {
             problems.push(Problem::new(at.key("tls"), message).help("take out one of the two"));
             return None;
         }
-        let listed = match protocols {
-            Some(protocols) => Some(protocol_list(protocols, &at.key("protocols"), problems)?),
-            None => None,
+        let protocols = match protocols {
+            Some(protocols) => protocol_list(protocols, &at.key("protocols"), problems)?,
+            None => ALL.to_vec(),
         };
-        let tls = if cleartext {
-            only_http11(listed.as_deref(), at, problems)?;
-            None
-        } else {
+        let tls = (!cleartext).then(|| {
             let raw::ListenerTls { minimum_version } = tls.unwrap_or_default();
-            let protocols = listed.unwrap_or_else(|| vec![Protocol::H2, Protocol::Http11]);
-            Some(ListenerTerms { minimum: minimum_version.compile(), protocols })
-        };
-        Some(ListenerPlan { name: name?, address: address?, tls })
+            ListenerTerms { minimum: minimum_version.compile() }
+        });
+        Some(ListenerPlan { name: name?, address: address?, protocols, tls })
     }
 }
 
@@ -96,17 +98,6 @@ fn protocol_list(
         protocols.push(protocol);
     }
     Some(protocols)
-}
-
-/// HTTP/2 is agreed upon in the TLS handshake; without one there is HTTP/1.1 alone.
-fn only_http11(listed: Option<&[Protocol]>, at: &At, problems: &mut Problems) -> Option<()> {
-    if listed.is_some_and(|listed| listed.contains(&Protocol::H2)) {
-        let problem =
-            Problem::new(at.key("protocols"), "a cleartext listener speaks http/1.1 alone");
-        problems.push(problem.help("leave `protocols` out"));
-        return None;
-    }
-    Some(())
 }
 
 /// An address and port to listen on.

@@ -17,7 +17,8 @@ pub struct Listener {
     /// free one.
     #[schemars(required)]
     pub address: Option<String>,
-    /// Protocols offered. Default: `[h2, http/1.1]` over TLS, `[http/1.1]` in cleartext.
+    /// Protocols spoken: offered in the TLS handshake, in cleartext recognised by how a client begins.
+    /// Default: `[h2, http/1.1]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocols: Option<Items<Protocol>>,
     /// How TLS is spoken. Default: TLS 1.3 alone.

@@ -175,8 +175,8 @@ fn tls_and_cleartext_are_said() {
     let https = "{name: https, address: '[::]:8443'}";
     let both = "{name: https, address: '[::]:8443', cleartext: true, tls: {}}";
     check(https, both, "listeners[0].tls", "a cleartext listener has no TLS settings");
-    let h2 = "{name: a, address: '[::]:80', cleartext: true, protocols: [h2]}, {name: https, address: '[::]:8443'}";
-    check(https, h2, "listeners[0].protocols", "a cleartext listener speaks http/1.1 alone");
+    let twice = "{name: https, address: '[::]:8443', cleartext: true, protocols: [h2, h2]}";
+    check(https, twice, "listeners[0].protocols[1]", "`h2` stands here twice");
     check(
         https,
         "{name: https, address: 'unix:/run/x'}",

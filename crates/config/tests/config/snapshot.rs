@@ -53,10 +53,11 @@ fn listeners_and_tls() {
     assert_eq!((&*https.name, https.address.to_string()), ("https", "127.0.0.1:8443".into()));
     let terms = https.tls.as_ref().expect("TLS");
     assert_eq!(
-        (terms.minimum, terms.protocols.as_slice()),
+        (terms.minimum, https.protocols.as_slice()),
         (Minimum::Tls12, &[Protocol::Http11][..])
     );
     assert_eq!((&*plain.name, &plain.tls), ("plain", &None));
+    assert_eq!(plain.protocols, [Protocol::H2, Protocol::Http11]);
     assert_eq!(snapshot.tls.by_name.get("old.test"), Some(&Minimum::Tls12));
     assert_eq!(snapshot.tls.by_name.len(), 1);
     assert_eq!(snapshot.tls.without_sni.as_deref(), Some("api.test"));

@@ -40,7 +40,7 @@ pub(crate) fn is_disguised(name: &[u8]) -> bool {
 }
 
 /// Whether `bytes` may be a field value: no control character but HTAB (RFC 9110 §5.5).
-fn is_value(bytes: &[u8]) -> bool {
+pub(crate) fn is_value(bytes: &[u8]) -> bool {
     bytes.iter().all(|b| *b == b'\t' || (*b >= 0x20 && *b != 0x7f))
 }
 
@@ -134,6 +134,6 @@ pub(super) fn trim_ows(mut value: &[u8]) -> &[u8] {
 }
 
 /// Whether `bytes` are one token.
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|b| is_token_byte(*b))
 }

@@ -15,7 +15,7 @@ use http::Method;
 use portcullis_core::Denial;
 
 pub(crate) use chunks::Chunks;
-pub(crate) use fields::is_disguised;
+pub(crate) use fields::{is_disguised, is_token, is_value};
 pub(crate) use framing::content_length;
 pub use request_line::AbsoluteForm;
 use request_line::RequestLine;

@@ -57,7 +57,8 @@ async fn a_dual_stack_listener_knows_ipv4_clients() {
     let gateway = Gateway::start(settings);
     let bound = BoundListener::bind("[::]:0".parse().unwrap()).unwrap();
     let port = bound.local_addr().port();
-    let named = ListenerSettings { name: "dual".into(), tls: None };
+    let protocols = Arc::new(ArcSwap::from_pointee(vec![Protocol::Http11]));
+    let named = ListenerSettings { name: "dual".into(), tls: None, protocols };
     bound.serve(&gateway.edge, named, service::proxy(&gateway.echo));
     let mut client = Client(TcpStream::connect(("127.0.0.1", port)).await.unwrap());
     assert!(is_served(&mut client).await);

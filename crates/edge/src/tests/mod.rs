@@ -15,14 +15,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use portcullis_core::{Clock, ConnMeta};
-use portcullis_tls::TlsAcceptor;
+use portcullis_tls::{Protocol, TlsAcceptor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use self::service::Echo;
 use crate::{
-    BoundListener, Cap, ConnectionSettings, Edge, EdgeEvents, HandshakeFailure, Listener,
+    BoundListener, Cap, ConnectionSettings, Edge, EdgeEvents, Ended, HandshakeFailure, Listener,
     ListenerSettings, Refused,
 };
 
@@ -77,6 +77,10 @@ impl EdgeEvents for Recorder {
         self.note(format!("handshake {listener} {}", failure.kind()));
     }
 
+    fn ended(&self, connection: &ConnMeta, ended: Ended) {
+        self.note(format!("ended {} {}", connection.listener, ended.as_str()));
+    }
+
     fn refused(&self, refused: &Refused<'_>) {
         let status = refused.refusal.status();
         self.note(format!("refused {} {status}", refused.protocol));
@@ -98,13 +102,23 @@ impl Gateway {
     }
 
     fn start_with(settings: ConnectionSettings, tls: Option<Arc<ArcSwap<TlsAcceptor>>>) -> Self {
+        Self::start_speaking(settings, tls, vec![Protocol::Http11])
+    }
+
+    /// `protocols` are those of a cleartext listener.
+    fn start_speaking(
+        settings: ConnectionSettings,
+        tls: Option<Arc<ArcSwap<TlsAcceptor>>>,
+        protocols: Vec<Protocol>,
+    ) -> Self {
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let recorder = Arc::new(Recorder::default());
         let echo = Arc::new(Echo::default());
         let events = Arc::clone(&recorder) as Arc<dyn EdgeEvents>;
         let edge = Edge::new(Arc::clone(&settings), events, Clock::system());
         let bound = BoundListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let named = ListenerSettings { name: "main".into(), tls };
+        let protocols = Arc::new(ArcSwap::from_pointee(protocols));
+        let named = ListenerSettings { name: "main".into(), tls, protocols };
         let listener = bound.serve(&edge, named, service::proxy(&echo));
         Self { edge, settings, recorder, echo, listener }
     }
