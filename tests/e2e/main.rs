@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod config;
+mod conformance;
 mod cors;
 mod demo;
 mod examples;

@@ -99,6 +99,38 @@ impl Connection {
         all
     }
 
+    /// Reads until `done` is content with what came, the peer closes, or nothing comes for
+    /// `patience`: the bytes, and whether the peer closed.
+    pub fn gather(
+        &mut self,
+        patience: Duration,
+        mut done: impl FnMut(&[u8]) -> bool,
+    ) -> (Vec<u8>, bool) {
+        let mut bytes = Vec::new();
+        self.0.get_ref().socket().set_read_timeout(Some(patience)).ok();
+        let ended = loop {
+            match self.0.fill_buf() {
+                Ok([]) => break true,
+                Ok(more) => {
+                    let count = more.len();
+                    bytes.extend_from_slice(more);
+                    self.0.consume(count);
+                    if done(&bytes) {
+                        break false;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let waited =
+                        matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
+                    break !waited;
+                }
+            }
+        };
+        self.0.get_ref().socket().set_read_timeout(Some(PATIENCE)).ok();
+        (bytes, ended)
+    }
+
     /// Says that no more bytes will be sent.
     pub fn finish(&mut self) {
         self.0.get_ref().socket().shutdown(Shutdown::Write).ok();
