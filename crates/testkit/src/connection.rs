@@ -109,22 +109,19 @@ impl Connection {
         let mut bytes = Vec::new();
         self.0.get_ref().socket().set_read_timeout(Some(patience)).ok();
         let ended = loop {
-            match self.0.fill_buf() {
-                Ok([]) => break true,
+            match self.0.fill_buf().map(<[u8]>::to_vec) {
+                Ok(more) if more.is_empty() => break true,
                 Ok(more) => {
-                    let count = more.len();
-                    bytes.extend_from_slice(more);
-                    self.0.consume(count);
-                    if done(&bytes) {
-                        break false;
-                    }
+                    self.0.consume(more.len());
+                    bytes.extend_from_slice(&more);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    let waited =
-                        matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
-                    break !waited;
+                    let waited = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
+                    break !waited.contains(&error.kind());
                 }
+            }
+            if done(&bytes) {
+                break false;
             }
         };
         self.0.get_ref().socket().set_read_timeout(Some(PATIENCE)).ok();

@@ -113,7 +113,7 @@ fn read(bytes: &[u8]) -> Read<Message> {
     let framing = frame(&fields, line_one.version)?;
     let mut message = Message {
         method: line_one.method.to_owned(),
-        target: line_one.target.to_owned(),
+        target: line_one.target.clone(),
         version: line_one.version.to_owned(),
         fields: fields.0,
         body: Vec::new(),

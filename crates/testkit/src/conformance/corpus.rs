@@ -80,7 +80,7 @@ fn paths(folder: &Path) -> Vec<Case> {
     for (kind, list) in all.as_object().expect("an object") {
         for entry in list.as_array().into_iter().flatten() {
             let path = entry.as_str().or_else(|| entry[0].as_str()).unwrap_or_default();
-            let raw = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            let raw = latin1(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
             let id = format!("path/{kind}#{}", found.len());
             found.push(Case::new("path", id, raw));
         }

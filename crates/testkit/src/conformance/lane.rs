@@ -66,19 +66,21 @@ pub fn run(lanes: &[Lane], cases: &[Case]) -> Vec<Outcome> {
     thread::scope(|scope| {
         for lane in lanes {
             let (queue, outcomes) = (&queue, &outcomes);
-            scope.spawn(move || {
-                loop {
-                    let Some(index) = queue.lock().pop_front() else { return };
-                    let outcome = lane.try_case(&cases[index]);
-                    outcomes.lock()[index] = outcome;
-                }
-            });
+            scope.spawn(move || lane.work(cases, queue, outcomes));
         }
     });
     outcomes.into_inner()
 }
 
 impl Lane {
+    /// Takes cases from the queue until there is none.
+    fn work(&self, cases: &[Case], queue: &Mutex<VecDeque<usize>>, outcomes: &Mutex<Vec<Outcome>>) {
+        for index in std::iter::from_fn(|| queue.lock().pop_front()) {
+            let outcome = self.try_case(&cases[index]);
+            outcomes.lock()[index] = outcome;
+        }
+    }
+
     /// The client from the next of many addresses: one address would run out of ports.
     fn client(&self) -> Client {
         let number = NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
@@ -126,37 +128,13 @@ impl Lane {
         drop(connection);
         let said = answers::read(&bytes, &heads, ended);
         if on_same {
-            outcome.damaged = self.same_connection(case, &canary, &said, ended);
+            outcome.damaged = same_connection(case, &canary, &said, ended);
         }
         let fresh = marker("canary");
         let damaged = self.fresh_connection(&fresh);
         outcome.damaged = outcome.damaged.take().or(damaged);
         self.collect(mark, &[&canary, &fresh], &mut outcome);
         outcome
-    }
-
-    /// The canary after the request: intact, or not answered at all where the bytes before it leave
-    /// a strict reader within a message.
-    fn same_connection(
-        &self,
-        case: &Case,
-        canary: &str,
-        said: &Answers,
-        ended: bool,
-    ) -> Option<String> {
-        let answered = said.finals.iter().filter(|said| tells(&said.body, canary)).count();
-        let request = canary_request(canary);
-        let read = transcript(&[&case.raw[..], request.as_bytes()].concat());
-        let own = read.messages.iter().any(|message| message.target.contains(canary));
-        let strange = said.malformed.is_some();
-        match (answered, own) {
-            _ if strange => Some(format!("answers that are none: {:?}", said.malformed)),
-            (1, _) | (0, false) => None,
-            // The gateway may have ended the connection before it read the canary.
-            (0, true) if ended => None,
-            (0, true) => Some("the canary on the same connection was not answered".to_owned()),
-            _ => Some("the canary was answered twice".to_owned()),
-        }
     }
 
     fn fresh_connection(&self, canary: &str) -> Option<String> {
@@ -177,17 +155,18 @@ impl Lane {
 
     fn collect(&self, mark: usize, canaries: &[&str], outcome: &mut Outcome) {
         outcome.partial = self.origin.pending();
+        let is_canary = |message: &Message| {
+            message.method == "GET"
+                && message.body.is_empty()
+                && canaries.iter().any(|canary| message.target == format!("/{canary}"))
+        };
         let mut arrived = 0;
         for event in self.origin.since(mark) {
             match event {
+                Event::Message(message, _) if is_canary(&message) => arrived += 1,
                 Event::Message(message, wire) => {
-                    let is_canary = canaries.iter().any(|c| message.target == format!("/{c}"));
-                    if is_canary && message.method == "GET" && message.body.is_empty() {
-                        arrived += 1;
-                    } else {
-                        outcome.forwarded.push(message);
-                        outcome.wire.push(wire);
-                    }
+                    outcome.forwarded.push(message);
+                    outcome.wire.push(wire);
                 }
                 Event::Malformed(why, bytes) => outcome.malformed.push((why, bytes)),
                 Event::Partial(bytes) => outcome.partial += bytes.len(),
@@ -196,6 +175,24 @@ impl Lane {
         if outcome.damaged.is_none() && arrived > canaries.len() {
             outcome.damaged = Some("a canary arrived twice".to_owned());
         }
+    }
+}
+
+/// The canary after the request: intact, or not answered at all where the bytes before it leave
+/// a strict reader within a message.
+fn same_connection(case: &Case, canary: &str, said: &Answers, ended: bool) -> Option<String> {
+    let answered = said.finals.iter().filter(|said| tells(&said.body, canary)).count();
+    let request = canary_request(canary);
+    let read = transcript(&[&case.raw[..], request.as_bytes()].concat());
+    let own = read.messages.iter().any(|message| message.target.contains(canary));
+    let strange = said.malformed.is_some();
+    match (answered, own) {
+        _ if strange => Some(format!("answers that are none: {:?}", said.malformed)),
+        (1, _) | (0, false) => None,
+        // The gateway may have ended the connection before it read the canary.
+        (0, true) if ended => None,
+        (0, true) => Some("the canary on the same connection was not answered".to_owned()),
+        _ => Some("the canary was answered twice".to_owned()),
     }
 }
 

@@ -50,15 +50,7 @@ impl Origin {
         let address = listener.local_addr().expect("an address");
         let state = Arc::<State>::default();
         let shared = Arc::clone(&state);
-        thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                if shared.down.load(Ordering::SeqCst) {
-                    return;
-                }
-                let state = Arc::clone(&shared);
-                thread::spawn(move || serve(&state, stream).ok());
-            }
-        });
+        thread::spawn(move || accept(&listener, &shared));
         Self { address, state }
     }
 
@@ -90,6 +82,16 @@ impl Drop for Origin {
     }
 }
 
+fn accept(listener: &TcpListener, state: &Arc<State>) {
+    while let Ok((stream, _)) = listener.accept() {
+        if state.down.load(Ordering::SeqCst) {
+            return;
+        }
+        let state = Arc::clone(state);
+        thread::spawn(move || serve(&state, stream).ok());
+    }
+}
+
 fn serve(state: &State, mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut bytes = Vec::new();
@@ -103,7 +105,8 @@ fn serve(state: &State, mut stream: TcpStream) -> io::Result<()> {
 
 fn converse(state: &State, stream: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<()> {
     let mut buffer = [0; 16 * 1024];
-    let mut continued = false;
+    // Whether the request that is not complete was told to go on.
+    let mut told = false;
     loop {
         let count = stream.read(&mut buffer)?;
         if count == 0 {
@@ -111,37 +114,46 @@ fn converse(state: &State, stream: &mut TcpStream, bytes: &mut Vec<u8>) -> io::R
         }
         bytes.extend_from_slice(&buffer[..count]);
         state.pending.fetch_add(count, Ordering::SeqCst);
-        while !bytes.is_empty() {
-            match next(bytes) {
-                Next::Message(message) => {
-                    continued = false;
-                    let raw: Vec<u8> = bytes.drain(..message.length).collect();
-                    state.pending.fetch_sub(raw.len(), Ordering::SeqCst);
-                    let (answer, stays) = answer(&message);
-                    state.events.lock().push(Event::Message(*message, raw));
-                    stream.write_all(&answer)?;
-                    if !stays {
-                        return Ok(());
-                    }
-                }
-                Next::Incomplete => {
-                    if !continued && waits_for_continue(bytes) {
-                        continued = true;
-                        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-                    }
-                    break;
-                }
-                Next::Malformed(why) => {
-                    state.pending.fetch_sub(bytes.len(), Ordering::SeqCst);
-                    state.events.lock().push(Event::Malformed(why, std::mem::take(bytes)));
-                    let refusal =
-                        b"HTTP/1.1 400 Judged\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-                    return stream.write_all(refusal);
-                }
-            }
+        let before = bytes.len();
+        if !answer_all(state, stream, bytes)? {
+            return Ok(());
+        }
+        told &= bytes.len() == before;
+        if !told && waits_for_continue(bytes) {
+            told = true;
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
     }
 }
+
+/// Answers the requests that are complete; whether the connection goes on.
+fn answer_all(state: &State, stream: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<bool> {
+    while !bytes.is_empty() {
+        match next(bytes) {
+            Next::Incomplete => break,
+            Next::Message(message) => {
+                let raw: Vec<u8> = bytes.drain(..message.length).collect();
+                state.pending.fetch_sub(raw.len(), Ordering::SeqCst);
+                let (answer, goes_on) = answer(&message);
+                state.events.lock().push(Event::Message(*message, raw));
+                stream.write_all(&answer)?;
+                if !goes_on {
+                    return Ok(false);
+                }
+            }
+            Next::Malformed(why) => {
+                state.pending.fetch_sub(bytes.len(), Ordering::SeqCst);
+                state.events.lock().push(Event::Malformed(why, std::mem::take(bytes)));
+                stream.write_all(REFUSAL)?;
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// What is no request gets this.
+const REFUSAL: &[u8] = b"HTTP/1.1 400 Judged\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 fn answer(message: &Message) -> (Vec<u8>, bool) {
     let body = format!("seen {} {}", message.method, message.target);
@@ -153,8 +165,8 @@ fn answer(message: &Message) -> (Vec<u8>, bool) {
         let values = message.all("connection").join(",");
         values.split(',').any(|value| value.trim().eq_ignore_ascii_case(option))
     };
-    let stays = if message.version == "HTTP/1.0" { says("keep-alive") } else { !says("close") };
-    (answer.into_bytes(), stays)
+    let goes_on = if message.version == "HTTP/1.0" { says("keep-alive") } else { !says("close") };
+    (answer.into_bytes(), goes_on)
 }
 
 fn waits_for_continue(bytes: &[u8]) -> bool {

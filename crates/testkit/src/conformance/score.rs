@@ -17,6 +17,8 @@ pub struct Score {
     pub forwarded: usize,
     /// What arrived was no request to the judge.
     pub malformed: Vec<String>,
+    /// Of these, the ones with nothing wrong but their target.
+    pub malformed_target: usize,
     /// More requests arrived than a strict reader finds in what was sent.
     pub split: Vec<String>,
     /// A well-formed request arrived with another method or body.
@@ -55,6 +57,7 @@ impl Score {
         self.forwarded += usize::from(outcome.arrived());
         if let Some((why, _)) = outcome.malformed.first() {
             self.malformed.push(with(why));
+            self.malformed_target += usize::from(why.starts_with("a target with a byte"));
         }
         if outcome.forwarded.len() > most(case) {
             self.split.push(with(&format!("{} arrived", outcome.forwarded.len())));
@@ -75,7 +78,7 @@ impl Score {
                 }
             }
             Tier::Compliant if !served => self.compliant.push(with(&status)),
-            _ => {}
+            Tier::Severe | Tier::Ambiguous | Tier::Compliant | Tier::Any => {}
         }
         if !served && must_be_served(case) {
             self.refused.push(with(&status));
@@ -86,6 +89,7 @@ impl Score {
     pub fn to_json(&self) -> Value {
         json!({
             "requests": self.requests, "forwarded": self.forwarded, "malformed": self.malformed,
+            "malformed_target": self.malformed_target,
             "split": self.split, "changed": self.changed, "severe": self.severe,
             "ambiguous": self.ambiguous, "ambiguous_arrived": self.ambiguous_arrived,
             "compliant_refused": self.compliant, "well_formed_refused": self.refused,

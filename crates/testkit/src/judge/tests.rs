@@ -12,7 +12,7 @@ fn clean(raw: &str) -> Message {
             assert_eq!(message.length, raw.len(), "{raw:?}");
             *message
         }
-        other => panic!("{raw:?}: {other:?}"),
+        other @ (Next::Incomplete | Next::Malformed(_)) => panic!("{raw:?}: {other:?}"),
     }
 }
 
@@ -20,7 +20,9 @@ fn clean(raw: &str) -> Message {
 fn malformed(raw: impl AsRef<[u8]>) -> &'static str {
     match next(raw.as_ref()) {
         Next::Malformed(why) => why,
-        other => panic!("{:?}: {other:?}", String::from_utf8_lossy(raw.as_ref())),
+        other @ (Next::Incomplete | Next::Message(_)) => {
+            panic!("{:?}: {other:?}", String::from_utf8_lossy(raw.as_ref()))
+        }
     }
 }
 
