@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-build run test check fmt fmt-check clippy doc deny advisories bench fuzz soak mutants update deploy-check clean
+.PHONY: help setup setup-build run test check fmt fmt-check clippy doc deny advisories bench fuzz soak conformance mutants update deploy-check clean
 
 CARGO ?= cargo
 TOOLS := $(CURDIR)/.tools
@@ -71,6 +71,13 @@ soak: setup ## 5,000 trickling clients against the real binary
 
 mutants: setup ## break the code in known ways; every break must fail a test
 	mutants/run.sh
+
+conformance: ## score the gateway and others on malformed requests, into docs/conformance.md
+	scripts/setup.sh conformance
+	mkdir -p target/conformance
+	$(CARGO) build -q --release --locked -p portcullis
+	$(CARGO) run -q --locked -p portcullis-testkit --bin conformance -- \
+	    "$${CARGO_TARGET_DIR:-target}/release/portcullis" target/conformance
 
 update: setup ## regenerate docs/schema.json, the lists in docs/ and the CLI help
 	scripts/update-docs.py

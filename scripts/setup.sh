@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh build   what the build needs
 #   scripts/setup.sh test    that, and the real third parties of the tests (default)
+#   scripts/setup.sh conformance  that, and the gateways that `make conformance` compares with
 #
 # Does nothing, quickly, where all is there. Needs root or sudo only for packages that are missing.
 # What is not a Debian package goes to .tools/ in this folder.
@@ -11,9 +12,9 @@ cd "$(dirname "$0")/.."
 
 mode=${1:-test}
 case $mode in
-build | test) ;;
+build | test | conformance) ;;
 *)
-    echo "usage: scripts/setup.sh [build|test]" >&2
+    echo "usage: scripts/setup.sh [build|test|conformance]" >&2
     exit 2
     ;;
 esac
@@ -93,6 +94,13 @@ install_python() {
     .tools/venv/bin/pip install -q --disable-pip-version-check "${arguments[@]}"
 }
 
+install_peers() {
+    echo "setup: other gateways into .tools/peers"
+    rm -rf .tools/peers
+    python3 -m venv .tools/peers
+    .tools/peers/bin/pip install -q --disable-pip-version-check -r tests/e2e/parties/peers.txt
+}
+
 install_node() {
     echo "setup: node packages into .tools/node"
     mkdir -p .tools/node
@@ -102,7 +110,7 @@ install_node() {
 
 want cmake cmake
 want curl curl
-if [ "$mode" = test ]; then
+if [ "$mode" != build ]; then
     want python3 python3
     python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
     want node nodejs
@@ -110,8 +118,16 @@ if [ "$mode" = test ]; then
     want chromium chromium
     want systemd-analyze systemd
 fi
+if [ "$mode" = conformance ]; then
+    # Programs alone: neither may start as a service.
+    [ -x /usr/sbin/nginx ] || packages+=(nginx)
+    [ -x /usr/sbin/haproxy ] || packages+=(haproxy)
+fi
 install_packages
-if [ "$mode" = test ]; then
+if [ "$mode" = conformance ]; then
+    if_changed .tools/peers/.installed tests/e2e/parties/peers.txt -- install_peers
+fi
+if [ "$mode" != build ]; then
     install_promtool
     if_changed .tools/venv/.installed "${python_requirements[@]}" -- install_python
     if_changed .tools/node/.installed tests/e2e/parties/package.json \

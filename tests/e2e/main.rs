@@ -7,6 +7,7 @@
 
 mod bodies;
 mod config;
+mod conformance;
 mod cors;
 mod demo;
 mod examples;

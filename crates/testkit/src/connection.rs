@@ -99,6 +99,35 @@ impl Connection {
         all
     }
 
+    /// Reads until `done` is content with what came, the peer closes, or nothing comes for
+    /// `patience`: the bytes, and whether the peer closed.
+    pub fn gather(
+        &mut self,
+        patience: Duration,
+        mut done: impl FnMut(&[u8]) -> bool,
+    ) -> (Vec<u8>, bool) {
+        let mut bytes = Vec::new();
+        self.0.get_ref().socket().set_read_timeout(Some(patience)).ok();
+        let ended = loop {
+            match self.0.fill_buf().map(<[u8]>::to_vec) {
+                Ok(more) if more.is_empty() => break true,
+                Ok(more) => {
+                    self.0.consume(more.len());
+                    bytes.extend_from_slice(&more);
+                }
+                Err(error) => {
+                    let waited = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
+                    break !waited.contains(&error.kind());
+                }
+            }
+            if done(&bytes) {
+                break false;
+            }
+        };
+        self.0.get_ref().socket().set_read_timeout(Some(PATIENCE)).ok();
+        (bytes, ended)
+    }
+
     /// Says that no more bytes will be sent.
     pub fn finish(&mut self) {
         self.0.get_ref().socket().shutdown(Shutdown::Write).ok();
