@@ -15,7 +15,8 @@ pub enum PathError {
     /// A byte that may not stand in a path.
     #[error("the path has a character that is not allowed")]
     InvalidCharacter,
-    /// `%` without two hex digits, or an escape of a control character, a backslash or invalid UTF-8.
+    /// `%` without two hex digits, or an escape of NUL, of a backslash, of invalid UTF-8, or of a control
+    /// character at an end of its segment.
     #[error("the path has an escape that is not allowed")]
     InvalidEscape,
     /// An escaped slash or a doubly escaped character, which the route did not opt in to.
@@ -121,7 +122,7 @@ fn normalise_escapes(raw: &str) -> Result<String, PathError> {
         }
         let (high, low) = (hex_value(bytes.next())?, hex_value(bytes.next())?);
         let value = high << 4 | low;
-        if value.is_ascii_control() || value == b'\\' {
+        if value == 0 || value == b'\\' {
             return Err(PathError::InvalidEscape);
         }
         if is_unreserved(value) {
@@ -133,9 +134,19 @@ fn normalise_escapes(raw: &str) -> Result<String, PathError> {
         }
         decoded.push(value);
     }
+    if has_control_at_an_end(&decoded) {
+        return Err(PathError::InvalidEscape);
+    }
     // Overlong and otherwise invalid UTF-8 means different things to different servers.
     std::str::from_utf8(&decoded).map_err(|_| PathError::InvalidEscape)?;
     Ok(text)
+}
+
+/// Whether a segment begins or ends with a control character: who trims it sees another segment.
+fn has_control_at_an_end(decoded: &[u8]) -> bool {
+    decoded.split(|b| *b == b'/').any(|segment| {
+        [segment.first(), segment.last()].iter().flatten().any(|b| b.is_ascii_control())
+    })
 }
 
 fn hex_value(digit: Option<u8>) -> Result<u8, PathError> {

@@ -30,13 +30,17 @@ fn nominates_framing(value: &[u8]) -> bool {
     value
         .split(|b| *b == b',')
         .map(<[u8]>::trim_ascii)
-        .any(|token| UNTOUCHABLE.iter().any(|name| folded_equal(token, name)))
+        .any(|token| UNTOUCHABLE.iter().any(|name| squeezed_equal(token, name)))
 }
 
-/// Whether a field name is that of framing or routing with `_` for `-`, as which CGI and WSGI read
-/// it. Asked of names that are not those themselves.
+/// Whether a field name is that of framing or routing but for its `-` and `_`: CGI and WSGI read
+/// `_` as `-`, and what others make of `Transfer--Encoding` nobody knows.
 pub(crate) fn is_disguised(name: &[u8]) -> bool {
-    name.contains(&b'_') && UNTOUCHABLE.iter().any(|known| folded_equal(name, known))
+    let is_like = |known: &&str| squeezed_equal(name, known);
+    UNTOUCHABLE
+        .iter()
+        .find(|known| is_like(known))
+        .is_some_and(|known| !name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// Whether `bytes` may be a field value: no control character but HTAB (RFC 9110 §5.5).
@@ -75,7 +79,7 @@ fn note<'a>(seen: &mut Seen<'a>, name: &[u8], value: &'a [u8]) -> Result<(), Den
         }
         Ok(())
     } else if is_disguised(name) {
-        Err(malformed("a framing field is spelled with an underscore"))
+        Err(malformed("a framing field is spelled in another way"))
     } else {
         seen.upgrade |= name.eq_ignore_ascii_case(b"upgrade");
         Ok(())
@@ -93,10 +97,11 @@ fn once<'a>(
     }
 }
 
-/// Equal but for case and `_` in place of `-`.
-fn folded_equal(bytes: &[u8], name: &str) -> bool {
-    let fold = |b: &u8| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() };
-    bytes.len() == name.len() && bytes.iter().map(fold).eq(name.bytes())
+/// Equal but for case, `-` and `_`.
+fn squeezed_equal(bytes: &[u8], name: &str) -> bool {
+    let letters = |b: &u8| !matches!(b, b'-' | b'_');
+    let said = bytes.iter().copied().filter(letters).map(|b| b.to_ascii_lowercase());
+    said.eq(name.bytes().filter(letters))
 }
 
 fn malformed(reason: &'static str) -> Denial {

@@ -1,14 +1,31 @@
 //! Where the body ends and whom the request is for: one answer, or a refusal (RFC 9112 §3.2, §6).
 
-use http::Version;
+use http::{Method, Version};
 use portcullis_core::{Authority, Denial};
 
 use super::Body;
 use super::codings::Codings;
 use super::fields::Seen;
 
-pub(super) fn judge(seen: &Seen<'_>, version: Version) -> Result<Body, Denial> {
+pub(super) fn judge(seen: &Seen<'_>, method: &Method, version: Version) -> Result<Body, Denial> {
     judge_host(seen.host)?;
+    let body = judge_body(seen, version)?;
+    judge_content(seen, method, body)?;
+    Ok(body)
+}
+
+/// Content of a HEAD, and chunked content of a GET, have no meaning and no honest sender; apps that
+/// do not read them take them for the next request (RFC 9110 §9.3.1, §9.3.2).
+fn judge_content(seen: &Seen<'_>, method: &Method, body: Body) -> Result<(), Denial> {
+    let is_head = *method == Method::HEAD;
+    let is_bodied = body != Body::Length(0);
+    if is_head && is_bodied || *method == Method::GET && seen.codings.is_some() {
+        return Err(malformed("content that the method does not have"));
+    }
+    Ok(())
+}
+
+fn judge_body(seen: &Seen<'_>, version: Version) -> Result<Body, Denial> {
     match (seen.content_length, &seen.codings) {
         (None, None) => Ok(Body::Length(0)),
         (Some(length), None) => content_length(length).map(Body::Length),

@@ -110,7 +110,7 @@ fn whole(head: &[u8], limits: &HeadLimits) -> Result<Accepted, Rejected> {
     let RequestLine { method, version, absolute } =
         request_line::parse(lines.next().unwrap_or_default(), limits.target)?;
     let judged = fields::collect(lines.take_while(|line| !line.is_empty())).and_then(|seen| {
-        let body = framing::judge(&seen, version)?;
+        let body = framing::judge(&seen, &method, version)?;
         framing::judge_authorities(&seen, absolute.as_ref().map(|(_, authority)| *authority))?;
         Ok((seen.upgrade, body))
     });

@@ -66,7 +66,7 @@ async fn every_accepted_target_is_the_one_the_service_sees() {
 #[tokio::test]
 async fn c22_targets_without_a_slash() {
     let gateway = Gateway::start(ConnectionSettings::default());
-    for target in ["admin/x", "?x", "*", "http://api.test/", "/admin/x#/health"] {
+    for target in ["admin/x", "?x", "*", "http://b.test/", "/admin/x#/health"] {
         refused(&gateway, &format!("GET {target} HTTP/1.1⏎Host: api.test⏎⏎"), 400).await;
     }
     refused(&gateway, "OPTIONS * HTTP/1.1⏎Host: api.test⏎⏎", 405).await;
@@ -100,9 +100,9 @@ async fn c27_framing_that_is_not_one_way() {
         ("Transfer-Encoding: chunked, identity⏎⏎", 400),
         ("Transfer-Encoding: \u{b}chunked⏎⏎", 400),
         ("Transfer-Encoding: ⏎⏎", 400),
-        ("Transfer-Encoding: identity, chunked⏎⏎", 400),
+        ("Transfer-Encoding: identity, chunked⏎⏎", 501),
         ("Transfer-Encoding: chunked, chunked⏎⏎", 400),
-        ("Transfer-Encoding: identity⏎Transfer-Encoding: chunked⏎⏎", 400),
+        ("Transfer-Encoding: identity⏎Transfer-Encoding: chunked⏎⏎", 501),
         ("Connection: Content-Length⏎Content-Length: 3⏎⏎abc", 400),
     ] {
         let request = format!("POST /public/ HTTP/1.1⏎Host: api.test⏎{fields}");

@@ -76,7 +76,7 @@ async fn the_rules_are_those_of_http_1() {
     let ok = || get("https://a.test/");
     client.refused(ok().method(Method::TRACE).body(()).unwrap(), 405).await;
     client.refused(ok().method("get").body(()).unwrap(), 400).await;
-    client.refused(ok().method("M-X").body(()).unwrap(), 400).await;
+    client.refused(ok().method("m-x").body(()).unwrap(), 400).await;
     client.refused(get("https://a.test..:443/").body(()).unwrap(), 400).await;
     client.refused(get("ftp://a.test/").body(()).unwrap(), 400).await;
     client.refused(ok().header("content-length", "00").body(()).unwrap(), 400).await;
