@@ -2,15 +2,13 @@
 //! CVE-2026-2833.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portcullis_testkit::{EchoApp, Reply, Request, Socket, marker, until_true};
 
-use crate::world::{BASE, HOSTS, UPSTREAMS, World};
+use crate::world::{BASE, HOSTS, UPSTREAMS, World, raw_app};
 
 const ISSUER: &str = r#"
 issuers:
@@ -200,22 +198,6 @@ routes: [{name: r, path: "/{*rest}", access: public, upgrade: [websocket], forwa
 
 const SWITCH: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
-
-/// An app that treats each connection in its own way.
-fn raw_app(
-    serve: impl Fn(&mut std::net::TcpStream) + Send + Sync + 'static,
-) -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let serve = Arc::new(serve);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (mut stream, serve) = (stream.unwrap(), Arc::clone(&serve));
-            std::thread::spawn(move || serve(&mut stream));
-        }
-    });
-    address
-}
 
 #[test]
 fn c29_sockets_that_open_at_once_stay_open_under_load() {
