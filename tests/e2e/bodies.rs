@@ -254,6 +254,14 @@ fn c51_a_declared_length_over_the_limit() {
 
 #[test]
 fn c51_no_declared_length_over_the_limit() {
+    for (size, status) in [(1 << 20, 200), ((1 << 20) + 1, 413)] {
+        let (mark, body) = (marker("c51"), pattern(size));
+        let pieces: Vec<&[u8]> = body.chunks(9000).collect();
+        let mut connection = WORLD.plain().connect();
+        connection.write(head("/upload", &mark, "transfer-encoding: chunked"));
+        connection.write(chunked(&pieces));
+        assert_eq!(connection.read().expect("an answer").status, status, "{size}");
+    }
     let two = pattern(2 << 20);
     let mark = marker("c51");
     let pieces: Vec<&[u8]> = two.chunks(9000).collect();

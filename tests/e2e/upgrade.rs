@@ -2,15 +2,17 @@
 //! CVE-2026-2833.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use portcullis_testkit::{EchoApp, Reply, Request, Socket, marker, until_true};
+use portcullis_testkit::browser::Browser;
+use portcullis_testkit::process::run;
+use portcullis_testkit::{
+    EchoApp, Process, Reply, Request, Socket, marker, tools, until, until_true,
+};
 
-use crate::world::{BASE, HOSTS, UPSTREAMS, World};
+use crate::world::{BASE, HOSTS, UPSTREAMS, World, raw_app};
 
 const ISSUER: &str = r#"
 issuers:
@@ -200,22 +202,6 @@ routes: [{name: r, path: "/{*rest}", access: public, upgrade: [websocket], forwa
 
 const SWITCH: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
-
-/// An app that treats each connection in its own way.
-fn raw_app(
-    serve: impl Fn(&mut std::net::TcpStream) + Send + Sync + 'static,
-) -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let serve = Arc::new(serve);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (mut stream, serve) = (stream.unwrap(), Arc::clone(&serve));
-            std::thread::spawn(move || serve(&mut stream));
-        }
-    });
-    address
-}
 
 #[test]
 fn c29_sockets_that_open_at_once_stay_open_under_load() {
@@ -410,4 +396,66 @@ fn who_gives_up_half_way_holds_no_slot() {
     until_true(Duration::from_secs(5), "all are free", || slots() == 0);
     client.web_socket(&Request::get("/counted/x").bearer(&token)).expect("a socket").close();
     until_true(Duration::from_secs(5), "all are free", || slots() == 0);
+}
+
+/// The app of the PyPI package `websockets`, and its URL.
+fn python_app(python: &std::path::Path) -> (Process, String) {
+    let script = tools::workspace().join("tests/e2e/parties/sockets.py");
+    let arguments = ["-B", script.to_str().unwrap(), "serve"];
+    let app = Process::start(python, &arguments, std::path::Path::new("/"), &[]);
+    let port = until(Duration::from_secs(20), "the app is up", || {
+        assert!(app.exit_code().is_none(), "{}", app.stderr().join("\n"));
+        app.stdout().first().cloned()
+    });
+    (app, format!("http://127.0.0.1:{port}"))
+}
+
+const REAL: &str = r#"
+routes:
+  - {name: page, path: /page, access: public, response_headers: {content_security_policy: remove}, forward: {upstream: u}}
+  - {name: ws, path: "/ws/{*rest}", access: {any_of: [{issuer: corporate}]}, upgrade: [websocket], forward: {upstream: python}}
+"#;
+
+const PAGE: &str = r#"<!doctype html><title>page</title><body>waiting<script>
+const say = text => { document.body.textContent = text };
+const socket = new WebSocket("wss://" + location.host + "/ws/x");
+socket.onopen = () => socket.send("from a page");
+socket.onmessage = event => say("echo: " + event.data);
+socket.onerror = () => say("failed");
+// The browser ends once no load is open; a socket is none.
+fetch("/page?wait");
+</script>"#;
+
+#[test]
+fn a_real_library_and_a_real_browser_talk_through_the_gateway() {
+    let Some(python) = tools::python() else { return };
+    let (_app, url) = python_app(&python);
+    let upstreams = format!(
+        "{}, {{name: python, endpoints: [\"{url}\"]}}]\n",
+        UPSTREAMS.trim_end().trim_end_matches(']')
+    );
+    let world = World::start(&[BASE, HOSTS, &upstreams, ISSUER, REAL]);
+    let token = world.issuer.token().sign();
+    let script = tools::workspace().join("tests/e2e/parties/sockets.py");
+    for (scheme, listener) in [("ws", "plain"), ("wss", "https")] {
+        let url = format!("{scheme}://api.test:{}/ws/x", world.gateway.address(listener).port());
+        let talk = |more: &[&str]| {
+            let arguments = [&["-B", script.to_str().unwrap(), "talk", &url], more].concat();
+            run(&python, &arguments, std::path::Path::new("/"), &[], "", Duration::from_secs(30))
+        };
+        let said = talk(&[&token]);
+        assert_eq!(said.stdout.trim(), "fine", "{}", said.stderr);
+        assert!(talk(&[]).stderr.contains("401"));
+    }
+    let page = Reply::new(200, PAGE)
+        .field("content-type", "text/html")
+        .field("set-cookie", &format!("session={token}; Secure; Path=/"));
+    world.upstream.answer("/page", page);
+    world.upstream.answer("/page?wait", Reply::new(200, "").after(Duration::from_secs(2)));
+    let address = world.gateway.address("https");
+    let browser = Browser::new().map("api.test", address);
+    let root = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let url = format!("https://api.test:{}/page", address.port());
+    let Some(seen) = browser.open(&url, root) else { return };
+    assert!(seen.stdout.contains("echo: from a page"), "{}{}", seen.stdout, seen.stderr);
 }

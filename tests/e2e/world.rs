@@ -1,5 +1,8 @@
 //! The gateway between an upstream and an issuer: what nearly every test starts from.
 
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+
 use portcullis_testkit::{
     CertificateAuthority, Client, Gateway, Issuer, Launch, Request, Upstream, marker,
 };
@@ -123,4 +126,18 @@ pub(crate) fn launch(config: &str, authority: &CertificateAuthority) -> Launch {
 /// A gateway to be started on `config` alone.
 pub(crate) fn bare(config: &str) -> Launch {
     Launch::new(env!("CARGO_BIN_EXE_portcullis"), env!("CARGO_TARGET_TMPDIR"), config)
+}
+
+/// An app that treats each connection in its own way.
+pub(crate) fn raw_app(serve: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = Arc::new(serve);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, serve) = (stream.unwrap(), Arc::clone(&serve));
+            std::thread::spawn(move || serve(&mut stream));
+        }
+    });
+    address
 }

@@ -160,6 +160,8 @@ async fn invite(session: &mut Session) -> Result<Result<(), Denial>> {
     };
     if expects && req.version == Version::HTTP_11 && !session.as_downstream_mut().is_body_empty() {
         session.as_downstream_mut().write_continue_response().await?;
+        // From here on a 100 of the app is one too many.
+        session.req_header_mut().remove_header(&header::EXPECT);
     }
     Ok(Ok(()))
 }

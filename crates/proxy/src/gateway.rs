@@ -45,6 +45,7 @@ impl Gateway {
 
     async fn decide(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Decision, Refusal> {
         let has_body = !session.as_downstream_mut().is_body_empty();
+        request_fields::join_cookies(session.req_header_mut());
         let req = session.req_header();
         ctx.note_raw(req);
         let client = ctx.note_client(&req.headers);

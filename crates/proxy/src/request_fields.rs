@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use portcullis_core::request_id::REQUEST_ID_HEADER;
@@ -47,20 +47,40 @@ const RESERVED_PREFIXES: [&str; 3] = ["x-forwarded-", "x-original-", "x-portcull
 /// Drops what the client nominated in `Connection`, in the request as received: nominated fields go
 /// first, ours are added after (RFC 9110 §7.6.1).
 pub(crate) fn drop_nominated(req: &mut RequestHeader) {
-    let nominated: Vec<String> = req
-        .headers
+    let nominated = nominated(&req.headers);
+    req.remove_header(&header::CONNECTION);
+    for name in nominated {
+        // The gate refuses a nominated Host; it stays, whatever is said.
+        if name != "host" {
+            req.remove_header(name.as_str());
+        }
+    }
+}
+
+/// What `Connection` nominates, but for the fields that frame a message: they stay, whatever is
+/// said.
+pub(crate) fn nominated(headers: &HeaderMap) -> Vec<String> {
+    headers
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(|name| name.trim().to_ascii_lowercase())
-        .collect();
-    req.remove_header(&header::CONNECTION);
-    for name in nominated {
-        // The gate refuses a nominated Host or framing field; they stay, whatever is said.
-        if !matches!(name.as_str(), "host" | "content-length" | "transfer-encoding") {
-            req.remove_header(name.as_str());
-        }
+        .filter(|name| !matches!(name.as_str(), "" | "content-length" | "transfer-encoding"))
+        .collect()
+}
+
+/// Makes one `Cookie` field of those that HTTP/2 splits it into (RFC 9113 §8.2.3): apps that speak
+/// HTTP/1.1 read one of several.
+pub(crate) fn join_cookies(req: &mut RequestHeader) {
+    let cookies = req.headers.get_all(header::COOKIE);
+    if cookies.iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = cookies.iter().map(HeaderValue::as_bytes).collect();
+    // Of values that are values comes one.
+    if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        req.insert_header(header::COOKIE, joined).ok();
     }
 }
 
@@ -104,8 +124,12 @@ pub(crate) fn rewrite(
         HostHeader::Keep => request.authority.to_string(),
     };
     req.insert_header(header::HOST, host)?;
+    let may_send_trailers = req.version == Version::HTTP_2 && takes_trailers(&req.headers);
     for name in [header::EXPECT, header::TRAILER, header::TE] {
         req.remove_header(&name);
+    }
+    if may_send_trailers {
+        req.insert_header(header::TE, "trailers")?;
     }
     req.remove_header("http2-settings");
     if !matches!(ctx.manner, Manner::Upgrade(_)) {
@@ -229,6 +253,15 @@ pub fn reserved_fields<'a>(
 ) -> HashSet<Box<str>> {
     let own = identity.into_iter().chain([identity_header]).map(HeaderName::as_str);
     RESERVED.into_iter().chain(own).map(|name| name.replace('_', "-").into_boxed_str()).collect()
+}
+
+/// `TE: trailers`: what gRPC asks for. It is hop-by-hop, and means something between peers that both
+/// speak HTTP/2.
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::TE)
+        .iter()
+        .any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Whether the client asked for its connection to end.

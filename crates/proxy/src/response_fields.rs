@@ -1,6 +1,6 @@
 //! What becomes of the fields of an app's answer: header policy, cookies, cross-origin fields.
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use portcullis_policy::cors::CORS_FIELDS;
@@ -8,7 +8,8 @@ use portcullis_policy::headers::is_document;
 use portcullis_policy::{CookieRules, Fields, SameSite};
 
 use crate::answer::add_common;
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, Manner};
+use crate::request_fields::nominated;
 
 /// Lets the header policy work on pingora's answer.
 pub(crate) struct Answer<'a>(pub(crate) &'a mut ResponseHeader);
@@ -35,6 +36,7 @@ pub(crate) fn apply(
     answer: &mut ResponseHeader,
 ) -> pingora::Result<()> {
     let Some(route) = &ctx.route else { return Ok(()) };
+    drop_hop_by_hop(session, ctx, answer);
     let document = is_document(answer.headers.get(header::CONTENT_TYPE));
     route.response_headers.apply(&mut Answer(answer), document, ctx.https);
     harden_cookies(route.forward.cookies, answer)?;
@@ -43,8 +45,30 @@ pub(crate) fn apply(
             answer.remove_header(name);
         }
     }
-    answer.remove_header(&header::TRAILER);
     add_common(session, ctx, answer)
+}
+
+/// Fields that are about the connection to the app (RFC 9110 §7.6.1), and what it nominates as such.
+fn drop_hop_by_hop(session: &Session, ctx: &Ctx, answer: &mut ResponseHeader) {
+    let upgrade = answer.headers.get(header::UPGRADE).cloned();
+    for name in nominated(&answer.headers) {
+        answer.remove_header(name.as_str());
+    }
+    for name in ["connection", "keep-alive", "proxy-connection", "te", "upgrade"] {
+        answer.remove_header(name);
+    }
+    if let Some(upgrade) = upgrade.filter(|_| answer.status == StatusCode::UPGRADE_REQUIRED) {
+        // RFC 9110 §15.5.22: a 426 has to say what it asks for.
+        answer.insert_header(header::UPGRADE, upgrade).ok();
+    }
+    if ctx.manner != Manner::Grpc {
+        // The fields that it announces do not pass from HTTP/1.1.
+        answer.remove_header(&header::TRAILER);
+    }
+    if session.req_header().version == Version::HTTP_10 {
+        // RFC 9112 §6.1: the body ends with the connection instead.
+        answer.remove_header(&header::TRANSFER_ENCODING);
+    }
 }
 
 fn harden_cookies(rules: CookieRules, answer: &mut ResponseHeader) -> pingora::Result<()> {

@@ -108,7 +108,7 @@ impl<'a> Call<'a> {
     pub fn reset(mut self) {
         self.body.send_reset(h2::Reason::CANCEL);
         // The frame leaves with the connection's next turn.
-        self.runtime.block_on(tokio::time::sleep(Duration::from_millis(50)));
+        self.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(50)).await });
     }
 
     /// Waits for the head of the answer.

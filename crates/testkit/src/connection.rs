@@ -92,6 +92,13 @@ impl Connection {
         }
     }
 
+    /// Whatever comes next; empty at the end.
+    pub fn read_some(&mut self) -> Vec<u8> {
+        let some = self.0.fill_buf().map(<[u8]>::to_vec).unwrap_or_default();
+        self.0.consume(some.len());
+        some
+    }
+
     /// Whatever comes until the peer closes.
     pub fn read_all(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
