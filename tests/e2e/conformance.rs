@@ -51,7 +51,7 @@ fn holds(cases: &[Case], outcomes: &[Outcome]) {
     let refused: Vec<String> = score.compliant.into_iter().filter(|id| !known(id)).collect();
     none("of the compliant tier, refused", &refused);
     // The test sees nothing if nothing gets through.
-    assert!(score.forwarded > 100, "only {} of {} arrived", score.forwarded, score.requests);
+    assert!(score.forwarded > 40, "only {} of {} arrived", score.forwarded, score.requests);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn the_machinery_sees_what_arrives() {
     assert_eq!(seen[2], (Some(400), 0, 1, 0, false));
     assert_eq!(seen[3], (None, 0, 0, 1 + cases[3].raw.len() - 1, false));
     // The `X` becomes the beginning of the canary's method, as it must for a strict reader.
-    assert_eq!(seen[4], (Some(200), 2, 0, 0, false));
+    assert_eq!(seen[4], (Some(200), 2, 0, 0, false), "{:?}", outcomes[4].damaged);
     let score = Score::of(&cases, &outcomes);
     assert_eq!((score.malformed.len(), score.split.len(), score.damaged.len()), (1, 0, 0));
     // And a split, a change and a damage are counted when they come.
