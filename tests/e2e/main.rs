@@ -7,6 +7,7 @@
 
 mod config;
 mod conformance;
+mod conformance_responses;
 mod cors;
 mod demo;
 mod examples;
