@@ -26,6 +26,25 @@ const NOT_COMPLETE: [&str; 4] = [
     "desync-guardian/more-compliant-tests#6:Large Size OK",
 ];
 
+/// Encoded control characters in a path: refused by every route's path rules, not by the gate.
+const NOT_A_SAFE_PATH: [&str; 3] = [
+    "desync-guardian/uri-specific-test-cases#10:%09 in URI is OK",
+    "desync-guardian/uri-specific-test-cases#12:%0D in URI is OK",
+    "desync-guardian/uri-specific-test-cases#13:%0A in URI is OK",
+];
+
+/// Arrive on connections that go on, and say one thing to every strict reader: content in `GET` and
+/// `HEAD` (RFC 9110 §9.3.1) and two field names that only look like those that frame.
+const AMBIGUOUS_AND_FORWARDED: [&str; 7] = [
+    "desync-guardian/ambiguous#12:Get with a body and Content-Length",
+    "desync-guardian/ambiguous#13:Get with a body and Transfer-Encoding",
+    "desync-guardian/ambiguous#14:Head with a body and Content-Length",
+    "desync-guardian/ambiguous#15:Head with a body and Transfer-Encoding",
+    "desync-guardian/ambiguous#30:Transfer-Encoding with multiple hyphens",
+    "desync-guardian/ambiguous#31:Transfer-Encoding with multiple delimiters",
+    "desync-guardian/real-life-test-cases#1:Has a TE in GET",
+];
+
 /// Every request of the files, and a part of the many that differ in one byte.
 fn quick() -> Option<Vec<Case>> {
     let folder = tools::vectors("")?;
@@ -46,12 +65,15 @@ fn holds(cases: &[Case], outcomes: &[Outcome]) {
     none("arrived with another method or body", &score.changed);
     none("damaged the next request", &score.damaged);
     none("of the severe tier, arrived", &score.severe);
-    assert!(score.ambiguous.len() <= 2, "of the ambiguous tier, not isolated: {score:#?}");
-    let known = |id: &String| NOT_COMPLIANT.iter().chain(&NOT_COMPLETE).any(|k| id.starts_with(k));
+    let new = |id: &&String| !AMBIGUOUS_AND_FORWARDED.contains(&id.as_str());
+    let ambiguous: Vec<&String> = score.ambiguous.iter().filter(new).collect();
+    assert!(ambiguous.is_empty(), "of the ambiguous tier, not isolated: {ambiguous:#?}");
+    let lists = [&NOT_COMPLIANT[..], &NOT_COMPLETE, &NOT_A_SAFE_PATH];
+    let known = |id: &String| lists.concat().iter().any(|known| id.starts_with(known));
     let refused: Vec<String> = score.compliant.into_iter().filter(|id| !known(id)).collect();
     none("of the compliant tier, refused", &refused);
     // The test sees nothing if nothing gets through.
-    assert!(score.forwarded > 40, "only {} of {} arrived", score.forwarded, score.requests);
+    assert!(score.forwarded > 50, "only {} of {} arrived", score.forwarded, score.requests);
 }
 
 #[test]
@@ -94,7 +116,7 @@ fn the_machinery_sees_what_arrives() {
     assert_eq!(seen[2], (Some(400), 0, 1, 0, false));
     assert_eq!(seen[3], (None, 0, 0, 1 + cases[3].raw.len() - 1, false));
     // The `X` becomes the beginning of the canary's method, as it must for a strict reader.
-    assert_eq!(seen[4], (Some(200), 2, 0, 0, false), "{:?}", outcomes[4].damaged);
+    assert_eq!(seen[4], (Some(200), 2, 0, 0, false));
     let score = Score::of(&cases, &outcomes);
     assert_eq!((score.malformed.len(), score.split.len(), score.damaged.len()), (1, 0, 0));
     // And a split, a change and a damage are counted when they come.

@@ -8,6 +8,7 @@
 mod bodies;
 mod config;
 mod conformance;
+mod conformance_responses;
 mod cors;
 mod demo;
 mod examples;

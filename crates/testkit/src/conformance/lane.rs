@@ -184,7 +184,7 @@ fn same_connection(case: &Case, canary: &str, said: &Answers, ended: bool) -> Op
     let answered = said.finals.iter().filter(|said| tells(&said.body, canary)).count();
     let request = canary_request(canary);
     let read = transcript(&[&case.raw[..], request.as_bytes()].concat());
-    let own = read.messages.iter().any(|message| message.target.contains(canary));
+    let own = read.messages.iter().any(|m| m.method == "GET" && m.target == format!("/{canary}"));
     let strange = said.malformed.is_some();
     match (answered, own) {
         _ if strange => Some(format!("answers that are none: {:?}", said.malformed)),
