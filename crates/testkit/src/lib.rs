@@ -41,7 +41,7 @@ pub use jwt::Token;
 pub use keys::Key;
 pub use marker::marker;
 pub use message::Seen;
-pub use poll::until;
+pub use poll::{until, until_true};
 pub use process::Process;
 pub use reply::Reply;
 pub use request::Request;
