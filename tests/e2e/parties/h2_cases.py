@@ -190,11 +190,11 @@ class Case:
         return self.answer(stream) == 200
 
 
-def case(name, sees="nothing"):
+def case(name, sees="nothing", as_seen=None):
     """Registers a case that returns `None` where all was right, else what was not."""
 
     def register(function):
-        CASES.append((name, sees, function))
+        CASES.append((name, sees, as_seen, function))
         return function
 
     return register
@@ -269,8 +269,8 @@ def stream_error(name, change, code=PROTOCOL, sees="nothing", stream=1):
     case(name, sees)(run)
 
 
-def served(name, change, stream=1, check=None):
-    """What is to be forwarded."""
+def served(name, change, stream=1, check=None, **as_seen):
+    """What is to be forwarded, and how the upstream is to see it: `target`, and fields."""
 
     def run(c):
         c.start()
@@ -280,7 +280,7 @@ def served(name, change, stream=1, check=None):
             return f"{came}, not served"
         return check(c) if check else None
 
-    case(name, "once")(run)
+    case(name, "once", as_seen)(run)
 
 
 # --- Fields (RFC 9113 §8.2) ---------------------------------------------------------------------
@@ -303,9 +303,9 @@ for field, value in (
     ("upgrade", "h2c"), ("upgrade", "websocket"), ("te", "gzip"), ("te", "trailers, deflate"),
     ("te", ""), ("te", "trailers;q=1"),
 ):
-    with_field(f"connection field {field}: {value}", field, value)
-for field in ("content_length", "transfer_encoding", "content-length_".rstrip("_")):
-    with_field(f"disguised {field}", field, "00")
+    with_field(f"c25 c27 {field}: {value}", field, value)
+for field in ("content_length", "transfer_encoding", "content-length"):
+    with_field(f"c27 disguised {field}", field, "00")
 
 # --- Pseudo-header fields (§8.3) ----------------------------------------------------------------
 
@@ -333,7 +333,7 @@ for bad in (
     "/api\0x", "/api\tx", b"/api/x\r\nx: y", b"/api/\xe9", "/api\\x", "/api/<x>", "/api/\"x", "*",
     "?x", "api.test:443", b"/api/\x7f", " /api/x", "/api/x ", "/api/`x`", "#",
 ):
-    with_pseudo(f"path {bad!r}", path=bad)
+    with_pseudo(f"c22 path {bad!r}", path=bad)
 for bad in (
     "file", "ftp", "HTTPS", "Http", "", "javascript", "ws", "wss", "data", "https ", " https",
     "http,https", "https://",
@@ -346,8 +346,8 @@ for bad in (
     "::1", "api.test?x", "api.test#x", "api.test\\x", b"api.test\0", b"api\xe9.test", "api%2etest",
     b"api.test\r\nx: y", "api_.test\t",
 ):
-    with_pseudo(f"authority {bad!r}", authority=bad)
-with_field("host differs", "host", "app.test")
+    with_pseudo(f"c26 authority {bad!r}", authority=bad)
+with_field("c26 host differs", "host", "app.test")
 with_field("host has a port", "host", "api.test:443")
 with_field("host is empty", "host", "")
 refused("host twice", lambda c: c.request(c.head() + [("host", "api.test")] * 2))
@@ -357,7 +357,7 @@ for bad in ("get", "Get", "", "G T", "GET ", b"G\0T", "G/T", b"\xe9", "PRI", "M-
 with_pseudo("method TRACE", 405, method="TRACE")
 with_pseudo("CONNECT with a path", 405, method="CONNECT")
 with_pseudo("CONNECT", 405, method="CONNECT", scheme=None, path=None)
-with_pseudo("OPTIONS *", 405, method="OPTIONS", path="*")
+with_pseudo("c22 OPTIONS *", 405, method="OPTIONS", path="*")
 refused(
     "extended CONNECT",
     lambda c: c.request([(":method", "CONNECT"), (":protocol", "websocket")] + c.head()[1:]),
@@ -371,12 +371,12 @@ for bad in (
     "18446744073709551616", "99999999999999999999999999",
 ):
     refused(
-        f"content-length {bad!r}",
+        f"c27 content-length {bad!r}",
         lambda c, bad=bad: c.request(c.head("POST") + [("content-length", bad)], body=b"x"),
     )
 for pair in (("1", "1"), ("1", "2")):
     refused(
-        f"content-length twice {pair}",
+        f"c27 content-length twice {pair}",
         lambda c, pair=pair: c.request(
             c.head("POST") + [("content-length", value) for value in pair], body=b"x"
         ),
@@ -393,6 +393,7 @@ stream_error(
     sees=PART,
 )
 refused("101 fields", lambda c: c.request(c.head() + [("x", "y")] * 99), 431)
+refused("c30 300 fields", lambda c: c.request(c.head() + [("x", "y")] * 300), 431)
 refused("1,000 fields", lambda c: c.request(c.head() + [("x", "y")] * 1000), 431)
 
 
@@ -406,14 +407,14 @@ def split(c, block, stream=1, size=16_384):
 
 
 refused(
-    "a target of 20 KB",
+    "c30 a target of 20 KB",
     lambda c: split(c, literal(c.with_(path="/api/" + "x" * 20_000))),
     414,
 )
-refused("a field of 100 KB", lambda c: split(c, literal(c.head() + [("x", "y" * 100_000)])), 431)
-refused("1.2 MB", lambda c: split(c, literal(c.head() + [("x", "y" * 1_200_000)])), 431)
+refused("c30 a field of 100 KB", lambda c: split(c, literal(c.head() + [("x", "y" * 100_000)])), 431)
+refused("c30 1.2 MB", lambda c: split(c, literal(c.head() + [("x", "y" * 1_200_000)])), 431)
 refused(
-    "1.2 MB of fields",
+    "c30 1.2 MB of fields",
     lambda c: split(c, literal(c.head() + [("x" * 100, "y" * 1_000)] * 1_200)),
     431,
 )
@@ -649,14 +650,24 @@ served(
     lambda c: c.request(c.head("POST") + [("content-length", "5")], body=b"hello"),
 )
 served("te: trailers", lambda c: c.request(c.head() + [("te", "trailers")]))
-served("host says the same", lambda c: c.request(c.head() + [("host", "api.test")]))
+served(
+    "host says the same",
+    lambda c: c.request(c.head() + [("host", "api.test")]),
+    target="/api/x",
+    host="api.test",
+)
 served("a value that is empty", lambda c: c.request(c.head() + [("x", "")]))
 served("a value with blanks inside", lambda c: c.request(c.head() + [("x", "a \t b")]))
 served("a value beyond ASCII", lambda c: c.request(c.head() + [("x", b"\xc3\xa9")]))
 served("all characters of a token", lambda c: c.request(c.head() + [("x!#$%&'*+-.^_`|~0", "y")]))
-served("the pieces of a cookie", lambda c: c.request(c.head() + [("cookie", "a=1"), ("cookie", "b=2")]))
 served(
-    "64 pieces of a cookie",
+    "the pieces of a cookie",
+    lambda c: c.request(c.head() + [("cookie", "a=1"), ("x", "y"), ("cookie", "b=2")]),
+    cookie="a=1; b=2",
+    x="y",
+)
+served(
+    "c30 64 pieces of a cookie, 20 KB",
     lambda c: split(c, literal(c.head() + [("cookie", f"c{at}=" + "x" * 300) for at in range(64)])),
 )
 served("200 pieces of a cookie", lambda c: c.request(c.head() + [("cookie", "a=b")] * 200))
@@ -768,6 +779,81 @@ served(
     "Huffman code",
     lambda c: c.send(frame(HEADERS, 5, 1, hpack.Encoder().encode(c.head(), huffman=True))),
 )
+
+
+# --- Paths, hosts and fields, as over HTTP/1 ----------------------------------------------------
+
+
+def without_token(c, path, more=()):
+    c.request([f for f in c.with_(path=path) if f[0] != "authorization"] + list(more))
+
+
+def judged(name, status, path, more=()):
+    """A request without a token that the pipeline refuses."""
+
+    def run(c):
+        c.start()
+        without_token(c, path, more)
+        came = c.answer()
+        return None if came == status else f"{came}, not {status}"
+
+    case(name)(run)
+
+
+for path in ("/public/../admin/x", "/public/%2e%2e/admin/x", "/public/.%2E/admin/x", "/./admin/x"):
+    judged(f"c21 {path}", 401, path)
+for path in (
+    "/public//../admin/x", "//admin/x", "/....//admin", "/../../x", "/public/..;/admin/x",
+    "/public/..%2fadmin/x", "/public/%252e%252e/admin/x", "/public/a%2Fb",
+):
+    judged(f"c21 {path}", 400, path)
+for path, target in (
+    ("/public/a/./b/%7Euser", "/public/a/b/~user"),
+    ("/admin/../public/a", "/public/a"),
+    ("/public/%c3%a9%20x", "/public/%C3%A9%20x"),
+    ("/public/a?x=%2e%2e/%2F&y=//z", "/public/a?x=%2e%2e/%2F&y=//z"),
+    ("/raw/a%2Fb", "/raw/a%2Fb"),
+):
+    served(f"c21 {path}", lambda c, path=path: without_token(c, path), target=target)
+judged("c23 a path in the query", 401, "/admin/x?y=/public/")
+for name in ("x-forwarded-uri", "x-original-url", "x-rewrite-url"):
+    judged(f"c23 {name}", 401, "/admin/x", [(name, "/public/")])
+    served(
+        f"c23 {name} is taken out",
+        lambda c, name=name: without_token(c, "/public/x", [(name, "/admin/x")]),
+        **{name: None},
+    )
+served(
+    "c23 x-http-method-override is taken out",
+    lambda c: without_token(c, "/public/x", [("x-http-method-override", "DELETE")]),
+    **{"x-http-method-override": None},
+)
+for name in ("x-auth-subject", "x_auth_subject", "x-auth_subject"):
+    served(
+        f"c24 {name} on an open route",
+        lambda c, name=name: without_token(c, "/public/x", [(name, "admin")] * 2),
+        **{name: None},
+    )
+    served(
+        f"c24 {name} with a token",
+        lambda c, name=name: c.request(c.head() + [(name, "admin")]),
+        **{"x-auth-subject": "u1"},
+    )
+for authority in ("API.TEST", "api.test."):
+    served(
+        f"c26 {authority}",
+        lambda c, authority=authority: c.request(c.with_(authority=authority)),
+        host="api.test",
+    )
+for authority in ("evil.test", "api.test.evil.test", "evilapi.test", "[::1]", "127.0.0.1"):
+
+    def elsewhere(c, authority=authority):
+        c.start()
+        c.request(c.with_(authority=authority))
+        came = c.answer()
+        return None if came == 421 else f"{came}, not 421"
+
+    case(f"c26 {authority}")(elsewhere)
 
 
 @case("the table is kept from request to request", "once")
@@ -907,14 +993,14 @@ def h2_many(c):
 
 
 def run(target, one):
-    name, sees, function = one
+    name, sees, as_seen, function = one
     c = Case(target)
     try:
         wrong = function(c)
     except Exception as error:  # A case that fails in any way has failed.
         wrong = repr(error)
     c.socket.close()
-    return {"name": name, "sees": sees, "mark": c.mark, "wrong": wrong}
+    return {"name": name, "sees": sees, "as_seen": as_seen, "mark": c.mark, "wrong": wrong}
 
 
 def main():
