@@ -16,6 +16,8 @@ mod fastapi;
 mod framing;
 mod headers;
 mod hosts;
+mod http2;
+mod http2_floods;
 mod identity;
 mod keysets;
 mod limits;

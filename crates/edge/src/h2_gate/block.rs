@@ -39,10 +39,10 @@ impl FrameGate {
         let place = self.streams.headers(head.stream, is_end)?;
         if place == Some(Place::Head) {
             self.meters.requested();
-        }
-        // There is no more than a bounded number of streams that the engine has not refused yet.
-        if self.streams.open() > self.limits.streams.saturating_add(1_000) as usize {
-            return Err(Ended::RefusedStreams);
+            // The engine refuses it.
+            if self.streams.open() > self.limits.streams as usize {
+                self.meters.refused_streams.take()?;
+            }
         }
         let since = self.held_since.unwrap_or(now);
         self.block = Some(Block {

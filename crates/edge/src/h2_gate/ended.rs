@@ -16,6 +16,10 @@ pub enum Ended {
     /// Too many DATA frames without data.
     #[error("too many empty DATA frames")]
     EmptyFrames,
+    /// A bound of the engine itself: on streams that it had to reset, and on small DATA frames that
+    /// nobody has read yet.
+    #[error("a bound of the HTTP engine")]
+    Engine,
     /// Too many streams that had to be reset for what the client sent on them (CVE-2025-8671).
     #[error("too many streams with an error")]
     Faults,
@@ -40,9 +44,6 @@ pub enum Ended {
     /// Too many SETTINGS frames.
     #[error("too many SETTINGS frames")]
     Settings,
-    /// Too many small DATA frames that nobody has read yet.
-    #[error("too many small DATA frames")]
-    SmallFrames,
     /// Too many frames of unknown types.
     #[error("too many frames of unknown types")]
     UnknownFrames,
@@ -58,6 +59,7 @@ impl Ended {
             Self::Cancels => "cancels",
             Self::Continuations => "continuations",
             Self::EmptyFrames => "empty_frames",
+            Self::Engine => "engine",
             Self::Faults => "faults",
             Self::HeadTime => "head_time",
             Self::Malformed => "malformed",
@@ -66,7 +68,6 @@ impl Ended {
             Self::Protocol(_) => "protocol_error",
             Self::RefusedStreams => "refused_streams",
             Self::Settings => "settings",
-            Self::SmallFrames => "small_frames",
             Self::UnknownFrames => "unknown_frames",
             Self::WindowUpdates => "window_updates",
         }
@@ -79,6 +80,7 @@ impl Ended {
             Self::Cancels
             | Self::Continuations
             | Self::EmptyFrames
+            | Self::Engine
             | Self::Faults
             | Self::HeadTime
             | Self::Malformed
@@ -86,7 +88,6 @@ impl Ended {
             | Self::Priorities
             | Self::RefusedStreams
             | Self::Settings
-            | Self::SmallFrames
             | Self::UnknownFrames
             | Self::WindowUpdates => code::ENHANCE_YOUR_CALM,
         }

@@ -61,7 +61,7 @@ impl Meters {
             malformed: Meter::new(100, Ended::Malformed),
             pings: Meter::new(120, Ended::Pings),
             priorities: Meter::new(240, Ended::Priorities),
-            refused_streams: Meter::new(1_000, Ended::RefusedStreams),
+            refused_streams: Meter::new(150, Ended::RefusedStreams),
             settings: Meter::new(60, Ended::Settings),
             unknown_frames: Meter::new(240, Ended::UnknownFrames),
             window_updates: Meter::new(1_800, Ended::WindowUpdates),

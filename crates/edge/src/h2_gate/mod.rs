@@ -40,7 +40,6 @@ mod code {
     pub(crate) const FLOW_CONTROL_ERROR: u32 = 0x3;
     pub(crate) const STREAM_CLOSED: u32 = 0x5;
     pub(crate) const FRAME_SIZE_ERROR: u32 = 0x6;
-    pub(crate) const REFUSED_STREAM: u32 = 0x7;
     pub(crate) const COMPRESSION_ERROR: u32 = 0x9;
     pub(crate) const ENHANCE_YOUR_CALM: u32 = 0xb;
 }
@@ -208,6 +207,7 @@ impl FrameGate {
         };
         let content = content.ok_or_else(protocol_error)?;
         self.streams.judge_known(head.stream)?;
+        self.streams.judge_open(head.stream)?;
         let is_end = head.has(flag::END_STREAM);
         if content == 0 && !is_end {
             self.meters.empty_frames.take()?;

@@ -99,7 +99,6 @@ impl FrameGate {
             kind::RST_STREAM => {
                 self.streams.forget(head.stream);
                 match frame::number(&payload).unwrap_or_default() {
-                    code::REFUSED_STREAM => self.meters.refused_streams.take()?,
                     // The engine's verdicts on what the client sent. The gateway's own are others.
                     code::PROTOCOL_ERROR
                     | code::FLOW_CONTROL_ERROR
@@ -114,8 +113,7 @@ impl FrameGate {
                 self.sent.said_farewell |= code != 0;
                 match code {
                     0 => {}
-                    // The engine's only cap that is not one of ours.
-                    code::ENHANCE_YOUR_CALM => return Err(Ended::SmallFrames),
+                    code::ENHANCE_YOUR_CALM => return Err(Ended::Engine),
                     _ => return Err(Ended::Protocol(code)),
                 }
             }

@@ -44,6 +44,17 @@ impl Streams {
         Ok(())
     }
 
+    /// A stream takes data until its client has ended it. What comes behind our own end is the
+    /// engine's to pass over.
+    pub(super) fn judge_open(&self, stream: u32) -> Result<(), Ended> {
+        let is_late = || self.unfinished.contains(&stream);
+        match self.open.get(&stream) {
+            Some(open) if !open.client_ended => Ok(()),
+            None if is_late() => Ok(()),
+            _ => Err(Ended::Protocol(code::STREAM_CLOSED)),
+        }
+    }
+
     /// What HEADERS on `stream` are: a head opens it, trailers end it. `None` where they come too
     /// late, for no fault of the client.
     pub(super) fn headers(&mut self, stream: u32, is_end: bool) -> Result<Option<Place>, Ended> {
