@@ -12,6 +12,7 @@ mod demo;
 mod examples;
 mod fastapi;
 mod framing;
+mod grpc;
 mod headers;
 mod hosts;
 mod identity;

@@ -398,7 +398,7 @@ fn who_gives_up_half_way_holds_no_slot() {
     until_true(Duration::from_secs(5), "all are free", || slots() == 0);
 }
 
-/// The app of the PyPI package `websockets`, and its URL.
+/// The app of the package `websockets`, and its URL.
 fn python_app(python: &std::path::Path) -> (Process, String) {
     let script = tools::workspace().join("tests/e2e/parties/sockets.py");
     let arguments = ["-B", script.to_str().unwrap(), "serve"];

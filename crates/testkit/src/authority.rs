@@ -44,6 +44,8 @@ impl CertificateAuthority {
     /// A new one.
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("valid parameters");
+        // Where it has the name of what it signs, some take that for signed by itself.
+        params.distinguished_name.push(rcgen::DnType::CommonName, "authority of the tests");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().expect("a key");
