@@ -14,6 +14,7 @@ mod demo;
 mod examples;
 mod fastapi;
 mod framing;
+mod grpc;
 mod headers;
 mod hosts;
 mod http2;

@@ -49,6 +49,10 @@ fn a_grpc_client_reads_a_refusal_in_its_own_way() {
         assert!(answer.field("x-request-id").is_some());
         assert_eq!(answer.field("x-content-type-options"), Some("nosniff"));
     }
+    // Trailers only: the status stands in the last head of the stream, which is the first.
+    let mut http2 = client.open_http2();
+    let incoming = http2.start(&call("/none"), false).head().expect("an answer");
+    assert!(incoming.is_bare());
     let answer = client.http2(&call("/open/x").field("x-y", "z"));
     assert_eq!((answer.status, answer.field("grpc-status")), (200, None));
     // A look-alike is no gRPC.

@@ -9,10 +9,11 @@ use std::time::Duration;
 use portcullis_testkit::browser::Browser;
 use portcullis_testkit::process::run;
 use portcullis_testkit::{
-    EchoApp, Process, Reply, Request, Socket, marker, tools, until, until_true,
+    CertificateAuthority, EchoApp, Process, Reply, Request, Socket, marker, tools, until,
+    until_true,
 };
 
-use crate::world::{BASE, HOSTS, UPSTREAMS, World, raw_app};
+use crate::world::{BASE, HOSTS, UPSTREAMS, World, launch, raw_app};
 
 const ISSUER: &str = r#"
 issuers:
@@ -393,12 +394,18 @@ fn who_gives_up_half_way_holds_no_slot() {
         connection.write(request.to_bytes());
         drop(connection);
     }
-    until_true(Duration::from_secs(5), "all are free", || slots() == 0);
-    client.web_socket(&Request::get("/counted/x").bearer(&token)).expect("a socket").close();
+    // The last of them may still be on their way through; then there is room, for all five.
+    let open = || client.web_socket(&Request::get("/counted/x").bearer(&token)).ok();
+    let mut sockets: Vec<_> =
+        (0..5).map(|_| until(Duration::from_secs(5), "a slot is free", open)).collect();
+    for socket in &mut sockets {
+        assert_eq!(socket.echo("hello").unwrap(), "hello");
+    }
+    drop(sockets);
     until_true(Duration::from_secs(5), "all are free", || slots() == 0);
 }
 
-/// The app of the PyPI package `websockets`, and its URL.
+/// The app of the package `websockets`, and its URL.
 fn python_app(python: &std::path::Path) -> (Process, String) {
     let script = tools::workspace().join("tests/e2e/parties/sockets.py");
     let arguments = ["-B", script.to_str().unwrap(), "serve"];
@@ -458,4 +465,52 @@ fn a_real_library_and_a_real_browser_talk_through_the_gateway() {
     let url = format!("https://api.test:{}/page", address.port());
     let Some(seen) = browser.open(&url, root) else { return };
     assert!(seen.stdout.contains("echo: from a page"), "{}{}", seen.stdout, seen.stderr);
+}
+
+#[test]
+fn sockets_pass_to_an_app_behind_tls_and_fail_where_there_is_none() {
+    use rustls::{ServerConnection, StreamOwned};
+    let authority = CertificateAuthority::new();
+    let tls = authority.issue(&["app.test"]).server_config();
+    let app = raw_app(move |stream| {
+        let session = ServerConnection::new(std::sync::Arc::clone(&tls)).unwrap();
+        let mut stream = StreamOwned::new(session, stream.try_clone().unwrap());
+        let mut head = Vec::new();
+        let mut byte = [0; 1];
+        while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+            head.push(byte[0]);
+        }
+        let mut text = [0; 5];
+        if stream.write_all(SWITCH).is_ok() && stream.read_exact(&mut text).is_ok() {
+            stream.write_all(&text).ok();
+            stream.conn.send_close_notify();
+            stream.flush().ok();
+        }
+    });
+    let routes = r"
+routes:
+  - {name: tls, path: /tls, access: public, upgrade: [websocket], forward: {upstream: tls}}
+  - {name: gone, path: /gone, access: public, upgrade: [websocket], forward: {upstream: gone}}
+  - {name: wrong, path: /wrong, access: public, upgrade: [websocket], forward: {upstream: wrong}}
+";
+    let upstreams = format!(
+        "upstreams: [\
+         {{name: tls, endpoints: [\"https://{app}\"], tls: {{trust: {{file: \"@DIR@/ca.pem\"}}, server_name: app.test}}}}, \
+         {{name: wrong, endpoints: [\"https://{app}\"], tls: {{trust: {{file: \"@DIR@/ca.pem\"}}, server_name: other.test}}}}, \
+         {{name: gone, endpoints: [\"http://127.0.0.1:9\"]}}]\n"
+    );
+    let config = [BASE, HOSTS, &upstreams, routes].concat();
+    let gateway = launch(&config, &authority).file("ca.pem", authority.pem()).start();
+    for _ in 0..30 {
+        let mut connection = gateway.plain("plain").connect();
+        connection.write(asking("/tls", "websocket").to_bytes());
+        assert_eq!(connection.read().expect("an answer").status, 101);
+        connection.write("hello");
+        assert_eq!(connection.read_all(), b"hello");
+    }
+    for path in ["/gone", "/wrong"] {
+        let answer = gateway.plain("plain").send(&asking(path, "websocket"));
+        assert!(matches!(answer.status, 502 | 503), "{path}: {answer:?}");
+        answer.expect_refusal(answer.status, "upstream-unavailable");
+    }
 }

@@ -16,8 +16,8 @@ pub struct Grant {
     principal: Option<Arc<Principal>>,
     preflight: bool,
     upgrade: Option<UpgradeToken>,
-    /// Held as long as a copy of the grant is.
-    slots: Arc<[Slot]>,
+    /// Held as long as a copy of the grant is; `None` where no limit asks for any.
+    slots: Option<Arc<[Slot]>>,
 }
 
 impl Grant {
@@ -27,11 +27,12 @@ impl Grant {
         upgrade: Option<UpgradeToken>,
         slots: Vec<Slot>,
     ) -> Self {
-        Self { route, principal, preflight: false, upgrade, slots: slots.into() }
+        let slots = (!slots.is_empty()).then(|| slots.into());
+        Self { route, principal, preflight: false, upgrade, slots }
     }
 
     pub(crate) fn for_app_preflight(route: Arc<Route>) -> Self {
-        Self { route, principal: None, preflight: true, upgrade: None, slots: Arc::default() }
+        Self { route, principal: None, preflight: true, upgrade: None, slots: None }
     }
 
     /// The route that granted it.
@@ -51,7 +52,7 @@ impl Grant {
 
     /// Slots of limits of requests at once that it holds.
     pub fn slots(&self) -> usize {
-        self.slots.len()
+        self.slots.as_ref().map_or(0, |slots| slots.len())
     }
 
     /// Whether it is a preflight that the app answers itself, without credentials.

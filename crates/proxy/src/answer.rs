@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use pingora::http::ResponseHeader;
+use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
 use portcullis_core::problem::Problem;
 use portcullis_core::{Refusal, request_id::REQUEST_ID_HEADER};
@@ -77,10 +78,13 @@ async fn write(
     if close {
         downstream.set_keepalive(None);
     }
-    downstream.write_response_header(Box::new(answer)).await?;
     if body.is_empty() || is_head {
-        downstream.finish_body().await
+        // Head and end at once: a gRPC client reads its status from the last head of a stream, and
+        // one that an empty DATA frame follows is not the last.
+        let whole = vec![HttpTask::Header(Box::new(answer), true)];
+        session.write_response_tasks(whole).await.map(|_| ())
     } else {
+        downstream.write_response_header(Box::new(answer)).await?;
         ctx.body_out += body.len() as u64;
         downstream.write_response_body(Bytes::from(body), true).await
     }

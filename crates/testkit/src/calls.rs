@@ -137,6 +137,11 @@ impl<'a> Call<'a> {
 }
 
 impl Incoming<'_> {
+    /// Whether the head was all there is: the stream ended with it.
+    pub fn is_bare(&self) -> bool {
+        self.source.is_end_stream()
+    }
+
     /// The next piece of the body; `None` at its end.
     pub fn piece(&mut self) -> Option<Result<Bytes, h2::Error>> {
         let data = self.runtime.block_on(async {
