@@ -352,7 +352,7 @@ with_field("host has a port", "host", "api.test:443")
 with_field("host is empty", "host", "")
 refused("host twice", lambda c: c.request(c.head() + [("host", "api.test")] * 2))
 refused("host alone", lambda c: c.request(c.with_(authority=None) + [("host", "api.test")]))
-for bad in ("get", "Get", "", "G T", "GET ", b"G\0T", "G/T", b"\xe9", "PRI", "M-X", "GET\r\n", "refused"):
+for bad in ("get", "Get", "", "G T", "GET ", b"G\0T", "G/T", b"\xe9", "PRI", "m-x", "GET\r\n", "refused"):
     with_pseudo(f"method {bad!r}", method=bad)
 with_pseudo("method TRACE", 405, method="TRACE")
 with_pseudo("CONNECT with a path", 405, method="CONNECT")
