@@ -90,6 +90,10 @@ impl H2Stream {
             if let Some(ended) = self.ended {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, ended)));
             }
+            if self.gate.is_paused() {
+                self.pass();
+                continue;
+            }
             self.inbox.reserve(READ);
             let read = pin!(self.inner.read_buf(&mut self.inbox)).poll(cx);
             match read {
@@ -211,9 +215,7 @@ impl AsyncWrite for H2Stream {
 
 impl Drop for H2Stream {
     fn drop(&mut self) {
-        if let Some(ended) = self.ended {
-            self.inner.set_last(&self.gate.farewell(ended));
-        }
+        self.inner.set_last(&self.gate.farewell(self.ended));
     }
 }
 

@@ -44,6 +44,10 @@ mod code {
     pub(crate) const ENHANCE_YOUR_CALM: u32 = 0xb;
 }
 
+/// Bytes for the engine after which it is left to read: a head written anew may be far larger than
+/// the indices that it came as.
+const ENOUGH: usize = 64 * 1024;
+
 /// The method of the head that stands in for a refused one. The grammar refuses lower case.
 pub const REFUSED: &str = "refused";
 
@@ -82,6 +86,7 @@ pub struct FrameGate {
     /// SETTINGS came, which must be the first frame.
     is_begun: bool,
     held_since: Option<Duration>,
+    is_paused: bool,
     refused: Vec<RefusedStream>,
     replies: BytesMut,
 }
@@ -99,6 +104,7 @@ impl FrameGate {
             passing: 0,
             is_begun: false,
             held_since: None,
+            is_paused: false,
             refused: Vec::new(),
             replies: BytesMut::new(),
         }
@@ -113,9 +119,14 @@ impl FrameGate {
         now: Duration,
     ) -> Result<(), Ended> {
         self.meters.tick(now);
+        self.is_paused = false;
         while self.take(input, output, now)? {
             if self.block.is_none() {
                 self.held_since = None;
+            }
+            if output.len() > ENOUGH {
+                self.is_paused = true;
+                return Ok(());
             }
         }
         let is_holding = self.block.is_some() || (!input.is_empty() && self.passing == 0);
@@ -157,6 +168,12 @@ impl FrameGate {
     /// Since when something is held back that is not complete: a frame, or a field block.
     pub const fn held_since(&self) -> Option<Duration> {
         self.held_since
+    }
+
+    /// Whether there may be more in the input that is complete: to be taken once the engine has read
+    /// what there is for it.
+    pub const fn is_paused(&self) -> bool {
+        self.is_paused
     }
 
     /// Whether no request is open.

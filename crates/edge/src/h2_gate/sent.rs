@@ -14,14 +14,16 @@ pub(super) struct Sent {
     held: Vec<u8>,
     /// Bytes of its payload behind that.
     left: usize,
-    /// The engine said why it ends the connection.
-    said_farewell: bool,
+    /// The frame is one of a field block that is not complete.
+    is_in_block: bool,
+    /// The code of the last GOAWAY.
+    farewell: Option<u32>,
 }
 
 impl Sent {
-    /// Whether the last frame is complete.
+    /// Whether another frame may stand behind the last one.
     fn is_whole(&self) -> bool {
-        self.held.is_empty() && self.left == 0
+        self.held.is_empty() && self.left == 0 && !self.is_in_block
     }
 
     /// Takes from `bytes` up to the end of the next frame; the frame, once it is whole or its rest
@@ -69,13 +71,15 @@ impl FrameGate {
         if self.sent.is_whole() { std::mem::take(&mut self.replies) } else { BytesMut::new() }
     }
 
-    /// The GOAWAY frame that says why the connection ends. Empty where the engine has sent one, or is
-    /// in the middle of a frame.
-    pub fn farewell(&self, ended: Ended) -> BytesMut {
+    /// The GOAWAY frame that the connection ends with, for a reason or because it was idle. Empty
+    /// where the engine has sent one that says as much, or is in the middle of a frame.
+    pub fn farewell(&self, ended: Option<Ended>) -> BytesMut {
+        let code = ended.map_or(0, Ended::code);
         let mut farewell = BytesMut::new();
-        if self.sent.is_whole() && !self.sent.said_farewell {
+        let is_said = self.sent.farewell.is_some_and(|said| said != 0 || code == 0);
+        if self.sent.is_whole() && !is_said {
             farewell.extend_from_slice(&self.replies);
-            frame::go_away(self.last_stream(), ended.code(), &mut farewell);
+            frame::go_away(self.last_stream(), code, &mut farewell);
         }
         farewell
     }
@@ -89,6 +93,9 @@ impl FrameGate {
     }
 
     fn sent_frame(&mut self, head: Head, payload: [u8; READ]) -> Result<(), Ended> {
+        if matches!(head.kind, kind::HEADERS | kind::CONTINUATION) {
+            self.sent.is_in_block = !head.has(flag::END_HEADERS);
+        }
         match head.kind {
             kind::DATA | kind::HEADERS => {
                 self.meters.sent();
@@ -110,7 +117,7 @@ impl FrameGate {
             kind::GOAWAY => {
                 let [_, _, _, _, code @ ..] = payload;
                 let code = u32::from_be_bytes(code);
-                self.sent.said_farewell |= code != 0;
+                self.sent.farewell = Some(code);
                 match code {
                     0 => {}
                     code::ENHANCE_YOUR_CALM => return Err(Ended::Engine),

@@ -501,16 +501,70 @@ fn a_malformed_request_is_reset_behind_its_answer() {
     let body = frame(kind::DATA, flag::END_STREAM, 1, &[0; 50]);
     line.gate.sent(&body[..30]).unwrap();
     assert!(line.gate.take_replies().is_empty(), "not in the middle of a frame");
-    assert!(line.gate.farewell(Ended::Cancels).is_empty());
+    assert!(line.gate.farewell(Some(Ended::Cancels)).is_empty());
     line.gate.sent(&body[30..]).unwrap();
     assert_eq!(line.gate.take_replies(), frame(kind::RST_STREAM, 0, 1, &[0, 0, 0, 1]));
     let goodbye = frame(kind::GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 11]);
-    assert_eq!(line.gate.farewell(Ended::Cancels), goodbye);
+    assert_eq!(line.gate.farewell(Some(Ended::Cancels)), goodbye);
     // What is refused for another reason is an answer like others.
     let trace = [(":method", "TRACE"), GOOD[1], GOOD[2], GOOD[3]];
     line.request(3, &block(&trace)).unwrap();
     line.gate.sent(&frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 3, &[])).unwrap();
     assert!(line.gate.take_replies().is_empty());
+}
+
+#[test]
+fn nothing_is_put_between_the_frames_of_a_field_block() {
+    let mut line = Line::new();
+    line.request(1, &with(&[("X", "y")])).unwrap();
+    line.gate.sent(&frame(kind::HEADERS, flag::END_STREAM, 1, &[0; 20])).unwrap();
+    assert!(line.gate.take_replies().is_empty());
+    assert!(line.gate.farewell(None).is_empty());
+    line.gate.sent(&frame(kind::CONTINUATION, flag::END_HEADERS, 1, &[0; 20])).unwrap();
+    assert!(!line.gate.take_replies().is_empty());
+}
+
+#[test]
+fn goodbye_is_said_once() {
+    let code = |gate: &FrameGate, ended| gate.farewell(ended).last().copied();
+    let mut line = Line::new();
+    line.request(7, &block(&GOOD)).unwrap();
+    assert_eq!(line.gate.farewell(None), frame(kind::GOAWAY, 0, 0, &[0, 0, 0, 7, 0, 0, 0, 0]));
+    // The engine drains.
+    line.gate.sent(&frame(kind::GOAWAY, 0, 0, &[0x7f, 255, 255, 255, 0, 0, 0, 0])).unwrap();
+    assert_eq!(code(&line.gate, None), None);
+    assert_eq!(code(&line.gate, Some(Ended::Pings)), Some(11));
+    // The engine ends the connection.
+    let goodbye = frame(kind::GOAWAY, 0, 0, &[0, 0, 0, 7, 0, 0, 0, 3]);
+    assert_eq!(line.gate.sent(&goodbye), Err(Ended::Protocol(3)));
+    assert_eq!(code(&line.gate, Some(Ended::Protocol(3))), None);
+    let calm = frame(kind::GOAWAY, 0, 0, &[0, 0, 0, 7, 0, 0, 0, 11]);
+    assert_eq!(line.gate.sent(&calm), Err(Ended::Engine));
+}
+
+#[test]
+fn small_blocks_that_say_much_wait_for_the_engine() {
+    let mut line = Line::new();
+    let mut coded = block(&GOOD);
+    coded.extend_from_slice(&[0x40, 1, b'a']);
+    let mut value = BytesMut::new();
+    hpack::encode(b"", "b".repeat(3_000).as_bytes(), false, &mut value);
+    coded.extend_from_slice(&value[2..]);
+    line.request(1, &coded).unwrap();
+    line.output.clear();
+    let small = [block(&GOOD), vec![0xbe]].concat();
+    let flags = flag::END_STREAM | flag::END_HEADERS;
+    let many: Vec<u8> =
+        (1..100).flat_map(|n| frame(kind::HEADERS, flags, 2 * n + 1, &small)).collect();
+    line.send(&many).unwrap();
+    let mut heads = 0;
+    while line.gate.is_paused() {
+        assert!(line.output.len() < 2 * ENOUGH);
+        heads += line.frames().len();
+        line.send(&[]).unwrap();
+    }
+    assert_eq!(heads + line.frames().len(), 99);
+    assert!(line.input.is_empty());
 }
 
 /// How many times `bytes` of a number pass.

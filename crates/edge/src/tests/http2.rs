@@ -308,3 +308,14 @@ async fn trailers_that_are_malformed_end_their_stream_alone() {
     assert!(frames.iter().any(|(kind, _, stream, _)| (*kind, *stream) == (1, 3)), "{frames:?}");
     assert!(frames.iter().all(|(kind, _, stream, _)| (*kind, *stream) != (1, 1)), "{frames:?}");
 }
+
+#[tokio::test]
+async fn an_idle_connection_is_told_that_nothing_was_lost() {
+    let mut raw = Raw::start(ConnectionSettings { idle: SHORT, ..Default::default() }).await;
+    raw.client.send(frame(1, 5, 1, GET)).await;
+    let frames = raw.rest().await;
+    assert!(frames.iter().any(|(kind, _, stream, _)| (*kind, *stream) == (1, 1)), "{frames:?}");
+    let goodbye = frames.last().unwrap();
+    assert_eq!((goodbye.0, goodbye.3.as_slice()), (7, &[0, 0, 0, 1, 0, 0, 0, 0][..]));
+    assert!(raw.gateway.recorder.lines().iter().all(|line| !line.starts_with("ended")));
+}
