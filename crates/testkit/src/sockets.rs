@@ -71,10 +71,17 @@ impl Socket {
         self.0.send(Message::text(text))
     }
 
-    /// Waits for a text; `Err` where the socket ended.
+    /// Waits for a text; `Err` where the socket ended. One that stays open and silent ends the test.
+    #[track_caller]
     pub fn receive(&mut self) -> Result<String, tungstenite::Error> {
         loop {
-            match self.0.read()? {
+            let read = self.0.read();
+            if let Err(tungstenite::Error::Io(error)) = &read {
+                let kind = error.kind();
+                let silent = matches!(kind, io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock);
+                assert!(!silent, "the socket is open, and nothing comes");
+            }
+            match read? {
                 Message::Text(text) => return Ok(text.to_string()),
                 Message::Close(_) => return Err(tungstenite::Error::ConnectionClosed),
                 Message::Binary(_) | Message::Frame(_) | Message::Ping(_) | Message::Pong(_) => {}
