@@ -148,12 +148,20 @@ fn read_alike(backend: &Backend, wire: &[u8]) -> Result<bool, String> {
     let Next::Message(message) = next(wire) else { return Err("no request".to_owned()) };
     let is_head = message.method == "HEAD";
     let mut connection = Client::plain(backend.address).connect();
-    let canary = b"GET /canary HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    connection.write([wire, canary].concat());
     let heads = [is_head, false];
-    let (bytes, ended) = connection.gather(Duration::from_secs(3), |bytes| {
-        answers::read(bytes, &heads, false).finals.len() > 1
+    connection.write(wire);
+    let (mut bytes, mut ended) = connection.gather(Duration::from_secs(3), |bytes| {
+        !answers::read(bytes, &heads, false).finals.is_empty()
     });
+    if !ended {
+        // Bytes of the request that were left over would now be the beginning of this one.
+        connection.write("GET /canary HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let (more, end) = connection.gather(Duration::from_secs(3), |more| {
+            answers::read(&[&bytes, more].concat(), &heads, false).finals.len() > 1
+        });
+        bytes.extend(more);
+        ended = end;
+    }
     let said = answers::read(&bytes, &heads, ended);
     let lossy = || String::from_utf8_lossy(&bytes).into_owned();
     let Some(first) = said.finals.first() else { return Err(format!("no answer: {}", lossy())) };
@@ -164,7 +172,8 @@ fn read_alike(backend: &Backend, wire: &[u8]) -> Result<bool, String> {
         let told: Value = serde_json::from_slice(&first.body).map_err(|_| lossy())?;
         let body: String = message.body.iter().map(|byte| format!("{byte:02x}")).collect();
         let same = told["method"] == message.method.as_str()
-            && told["target"] == message.target.as_str()
+            // Some interfaces between server and app have no way to say that a query is empty.
+            && told["target"].as_str().map(path) == Some(path(&message.target))
             && told.get("body").is_none_or(|read| *read == body.as_str());
         if !same {
             return Err(format!("read as {told}"));
@@ -178,6 +187,10 @@ fn read_alike(backend: &Backend, wire: &[u8]) -> Result<bool, String> {
         }
         _ => Err(format!("{} answers: {}", said.finals.len(), lossy())),
     }
+}
+
+fn path(target: &str) -> &str {
+    target.strip_suffix('?').unwrap_or(target)
 }
 
 #[test]

@@ -40,7 +40,7 @@ def wsgi(environ, start_response):
     target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     content = told(environ["REQUEST_METHOD"], target, body)
     start_response("200 OK", [("Content-Length", str(len(content)))])
-    return [content]
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [content]
 
 
 def uvicorn(parser):
