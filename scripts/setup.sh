@@ -94,6 +94,13 @@ install_python() {
     .tools/venv/bin/pip install -q --disable-pip-version-check "${arguments[@]}"
 }
 
+install_old() {
+    echo "setup: old servers into .tools/old"
+    rm -rf .tools/old
+    python3 -m venv .tools/old
+    .tools/old/bin/pip install -q --disable-pip-version-check -r tests/e2e/parties/old.txt
+}
+
 install_peers() {
     echo "setup: other gateways into .tools/peers"
     rm -rf .tools/peers
@@ -130,6 +137,7 @@ fi
 if [ "$mode" != build ]; then
     install_promtool
     if_changed .tools/venv/.installed "${python_requirements[@]}" -- install_python
+    if_changed .tools/old/.installed tests/e2e/parties/old.txt -- install_old
     if_changed .tools/node/.installed tests/e2e/parties/package.json \
         tests/e2e/parties/package-lock.json -- install_node
 fi

@@ -12,6 +12,7 @@ mod conformance_responses;
 mod cors;
 mod demo;
 mod examples;
+mod fanout;
 mod fastapi;
 mod framing;
 mod grpc;
