@@ -29,6 +29,9 @@ use crate::stream::EdgeStream;
 /// Room made for the next frames: one of the longest.
 const READ: usize = 16 * 1024 + 9;
 
+/// Verdicts kept of one connection, at most. One that is gone is answered as malformed.
+const MOST_VERDICTS: usize = 512;
+
 /// The verdicts on requests whose answers are due, by stream.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Verdicts(Arc<Mutex<HashMap<u32, RefusedStream>>>);
@@ -117,6 +120,10 @@ impl H2Stream {
         let refused = self.gate.take_refused();
         if !refused.is_empty() {
             let mut verdicts = self.verdicts.0.lock();
+            if verdicts.len() >= MOST_VERDICTS {
+                // Of streams that were cancelled before they were answered.
+                verdicts.clear();
+            }
             verdicts.extend(refused.into_iter().map(|refused| (refused.stream, refused)));
         }
         if self.gate.held_since().is_none() {
