@@ -19,12 +19,7 @@ impl Http2App {
         listener.set_nonblocking(true).expect("a socket");
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(async {
-                let listener = TcpListener::from_std(listener).expect("a socket");
-                while let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(serve(stream));
-                }
-            });
+            runtime.expect("a runtime").block_on(accept_all(listener));
         });
         Self(address)
     }
@@ -32,6 +27,13 @@ impl Http2App {
     /// Its port.
     pub const fn port(&self) -> u16 {
         self.0.port()
+    }
+}
+
+async fn accept_all(listener: std::net::TcpListener) {
+    let listener = TcpListener::from_std(listener).expect("a socket");
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(serve(stream));
     }
 }
 
