@@ -372,6 +372,12 @@ fn a_request_ends_when_its_time_is_over() {
     call.answer().expect("an answer").expect_refusal(408, "request-timeout");
     assert_eq!(WORLD.gateway.access_line(&mark)["code"], "request-timeout");
     http2.start(&Request::get("/quick/x"), true).answer().expect("an answer").expect(200);
+    let mark = marker("late");
+    let mut connection = WORLD.plain().connect();
+    connection.write(head("/quick", &mark, "content-length: 200000"));
+    connection.write(pattern(100_000));
+    connection.read().expect("an answer").expect_refusal(408, "request-timeout");
+    assert!(connection.is_closed());
     // An answer that trickles for ever.
     let mark = marker("late");
     WORLD.upstream.answer(&mark, Reply::endless());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portcullis_testkit::process::{Finished, run};
-use portcullis_testkit::{Process, tools, until};
+use portcullis_testkit::{Http2App, Process, Request, tools, until};
 
 use crate::world::{BASE, HOSTS, ISSUERS, World, bare};
 
@@ -67,6 +67,46 @@ fn knows_h2c() -> bool {
                   upstreams: [{name: u, endpoints: ['h2c://127.0.0.1:1']}]\n\
                   routes: [{name: r, path: /r, access: public, forward: {upstream: u}}]\n";
     bare(config).command(&["check", "--no-files", "gateway.yaml"]).code == 0
+}
+
+#[test]
+fn bodies_and_trailers_pass_to_apps_that_speak_http2() {
+    if !knows_h2c() {
+        return tools::skip("an upstream that is spoken to in cleartext HTTP/2");
+    }
+    let app = Http2App::start();
+    let upstreams =
+        format!("upstreams: [{{name: u, endpoints: [\"h2c://127.0.0.1:{}\"]}}]\n", app.port());
+    let routes = "routes: [{name: r, path: '/{*rest}', access: public, request: {body: {maximum: 4MiB}}, forward: {upstream: u}}]\n";
+    let world = World::start(&[BASE, HOSTS, &upstreams, routes]);
+    let mut http2 = world.https().open_http2();
+    for size in [0, 1, 49_153, 65_535, 65_536, 65_537, 1 << 20] {
+        let body: Vec<u8> = (0..size).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        let answer = world.plain().send(&Request::post("/x", &body));
+        assert!(answer.status == 200 && answer.body == body, "{size}: {}", answer.status);
+        let mut connection = world.plain().connect();
+        connection
+            .write("POST /x HTTP/1.1\r\nhost: api.test\r\ntransfer-encoding: chunked\r\n\r\n");
+        for piece in body.chunks(9000) {
+            connection
+                .write([format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat());
+        }
+        connection.write("0\r\n\r\n");
+        let answer = connection.read().expect("an answer");
+        assert!(answer.status == 200 && answer.body == body, "{size}: {}", answer.status);
+        for declared in [true, false] {
+            let mut request = Request::new("POST", "/x");
+            if declared {
+                request = request.field("content-length", size.to_string());
+            }
+            let mut call = http2.start(&request, false);
+            call.send(&body, false);
+            call.send("", true);
+            let (answer, trailers) = call.head().expect("an answer").rest();
+            assert!(answer.status == 200 && answer.body == body, "{size}: {}", answer.status);
+            assert_eq!(trailers.expect("trailers")["x-sum"], "done");
+        }
+    }
 }
 
 #[test]

@@ -33,6 +33,7 @@ limits:
 routes:
   - {name: public, path: "/public/{*rest}", access: public, forward: {upstream: u}}
   - {name: listed, path: "/listed/{*rest}", access: public, upgrade: [websocket], forward: {upstream: u}}
+  - {name: hardened, path: "/hardened/{*rest}", access: public, upgrade: [websocket], forward: {upstream: u, cookies: {http_only: true}}}
   - {name: admin, path: "/admin/{*rest}", access: {any_of: [{issuer: corporate}]}, forward: {upstream: u}}
   - {name: ws, path: "/ws/{*rest}", access: {any_of: [{issuer: corporate}]}, cors: web, upgrade: [websocket], forward: {upstream: echo}}
   - {name: open, path: "/open/{*rest}", access: public, upgrade: [websocket], timeouts: {total: 1s}, forward: {upstream: echo}}
@@ -279,6 +280,21 @@ fn a_101_that_nobody_asked_for_is_no_answer() {
             answer.expect_refusal(502, "upstream-failed");
         }
     }
+}
+
+#[test]
+fn a_101_has_the_fields_of_every_answer() {
+    let mark = marker("101");
+    let text = String::from_utf8_lossy(SWITCH).into_owned();
+    let more = "upgrade: websocket\r\nserver: app/1\r\nset-cookie: a=b\r\n";
+    let switch = text.replace("upgrade: websocket\r\n", more);
+    SETTING.world.upstream.answer(&mark, Reply::raw(switch));
+    let request = asking("/hardened/x", "websocket").field("x-marker", &mark);
+    let answer = SETTING.world.plain().send(&request);
+    assert_eq!((answer.status, answer.field("upgrade")), (101, Some("websocket")));
+    assert_eq!(answer.field("server"), None);
+    assert_eq!(answer.field("set-cookie"), Some("a=b; HttpOnly"));
+    assert!(answer.field("x-request-id").is_some());
 }
 
 #[test]

@@ -35,8 +35,18 @@ pub(crate) fn apply(
     ctx: &Ctx,
     answer: &mut ResponseHeader,
 ) -> pingora::Result<()> {
-    let Some(route) = &ctx.route else { return Ok(()) };
     drop_hop_by_hop(session, ctx, answer);
+    apply_policy(session, ctx, answer)
+}
+
+/// Applies what the file says, and leaves fields of this hop alone: those of a 101 turn the
+/// connection.
+pub(crate) fn apply_policy(
+    session: &Session,
+    ctx: &Ctx,
+    answer: &mut ResponseHeader,
+) -> pingora::Result<()> {
+    let Some(route) = &ctx.route else { return Ok(()) };
     let document = is_document(answer.headers.get(header::CONTENT_TYPE));
     route.response_headers.apply(&mut Answer(answer), document, ctx.https);
     harden_cookies(route.forward.cookies, answer)?;

@@ -28,8 +28,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Sleep, sleep};
 
-use crate::answer::add_common;
 use crate::ctx::{Ctx, Manner};
+use crate::response_fields;
 
 /// Flushes that end a request without a body: one after its head, one at its end.
 const FLUSHES: u8 = 2;
@@ -100,7 +100,7 @@ pub(crate) fn judge(
     if let Some(grant) = &ctx.grant {
         ctx.watch.set_silence(grant.route().forward.upstream.timeouts.between_reads);
     }
-    add_common(session, ctx, answer)
+    response_fields::apply_policy(session, ctx, answer)
 }
 
 /// Whether the app turns to the protocol that was asked for.
