@@ -89,7 +89,7 @@ fn c01_a_flood_of_unknown_kids_costs_the_issuer_one_fetch() {
     }
     assert!(world.issuer.fetches() <= before + 1, "{} fetches", world.issuer.fetches() - before);
     // Whoever is refused is refused at once; 200 of them did not wait for one another.
-    portcullis_testkit::until_true(Duration::from_secs(5), "each was counted", || {
+    until_true(Duration::from_secs(5), "each was counted", || {
         world.gateway.metric(&["gateway_denials_total", "credential-invalid"]) == 200
     });
 }
