@@ -108,6 +108,7 @@ if [ "$mode" = test ]; then
     want node nodejs
     want npm npm
     want chromium chromium
+    want haproxy haproxy
     want systemd-analyze systemd
 fi
 install_packages
