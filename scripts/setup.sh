@@ -123,6 +123,7 @@ if [ "$mode" != build ]; then
     want node nodejs
     want npm npm
     want chromium chromium
+    want haproxy haproxy
     want systemd-analyze systemd
 fi
 if [ "$mode" = conformance ]; then

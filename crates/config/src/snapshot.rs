@@ -1,6 +1,7 @@
 //! Everything the file says, compiled: immutable, swapped as a whole or not at all.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,11 +63,13 @@ pub struct ListenerPlan {
     /// Its name in the file.
     pub name: Arc<str>,
     /// Where it listens; port 0 takes a free one.
-    pub address: SocketAddr,
+    pub address: ListenAddress,
     /// What is spoken: offered by ALPN in this order; in cleartext recognised by how it begins.
     pub protocols: Vec<Protocol>,
     /// How TLS is spoken; `None` is cleartext.
     pub tls: Option<ListenerTerms>,
+    /// Peers that announce their clients by the PROXY protocol.
+    pub proxies: Vec<IpNet>,
 }
 
 /// TLS of one listener.
@@ -108,6 +111,8 @@ pub struct ConnectionTerms {
     pub head_fields: usize,
     /// Bytes of a request target.
     pub target_size: usize,
+    /// Bytes a second that a request's body must have.
+    pub minimum_body_rate: u64,
     /// For one write to the client.
     pub write: Duration,
     /// Between requests of a connection.
@@ -139,20 +144,30 @@ pub struct IdentityTerms {
 #[derive(Clone, Debug)]
 pub struct AdminTerms {
     /// Where `/config` and `/decisions` are.
-    pub address: AdminAddress,
+    pub address: ListenAddress,
     /// The bearer token they ask for; `None`: one that is made and kept in the state folder.
     pub token: Option<Secret>,
     /// Where `/healthz`, `/readyz` and `/metrics` are.
     pub probes: SocketAddr,
 }
 
-/// An address of the admin listener.
+/// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AdminAddress {
+pub enum ListenAddress {
     /// Address and port.
     Tcp(SocketAddr),
     /// A socket in the file system.
     Unix(PathBuf),
+}
+
+impl fmt::Display for ListenAddress {
+    /// As the file writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// What is written down.

@@ -8,9 +8,11 @@ use std::sync::Arc;
 pub struct ConnMeta {
     /// Name of the listener it came in on.
     pub listener: Arc<str>,
-    /// The TCP peer; `None` on a unix socket.
+    /// The client: the TCP peer, or whom a balancer announced; `None` on a unix socket.
     pub peer: Option<SocketAddr>,
-    /// Our end of the connection; `None` on a unix socket.
+    /// The balancer that announced `peer` by the PROXY protocol.
+    pub proxy: Option<SocketAddr>,
+    /// What the client connected to; `None` on a unix socket.
     pub local: Option<SocketAddr>,
     /// The handshake's outcome; `None` on a cleartext listener.
     pub tls: Option<TlsMeta>,

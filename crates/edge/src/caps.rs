@@ -21,10 +21,11 @@ pub(crate) struct Caps {
 }
 
 impl Caps {
-    /// Counts a connection from `peer` in, or says which cap it would break.
+    /// Counts a connection in, or says which cap it would break. `client` is `None` where it is not
+    /// known yet, or never will be.
     pub(crate) fn admit(
         self: &Arc<Self>,
-        peer: IpAddr,
+        client: Option<IpAddr>,
         settings: &ConnectionSettings,
     ) -> Result<Permit, Cap> {
         let below = |total: usize| (total < settings.maximum).then_some(total + 1);
@@ -33,16 +34,8 @@ impl Caps {
             .map_err(|_| Cap::Maximum)?;
         // From here on the permit gives back what was taken, on every way out.
         let mut permit = Permit { caps: Arc::clone(self), client: None };
-        let peer = peer.to_canonical();
-        if !settings.per_client_exempt.iter().any(|net| net.contains(&peer)) {
-            let key = ClientKey::new(peer, settings.ipv6_prefix);
-            let mut clients = self.clients.lock();
-            let count = clients.get(&key).copied().unwrap_or_default();
-            if count >= settings.per_client {
-                return Err(Cap::PerClient);
-            }
-            clients.insert(key, count + 1);
-            permit.client = Some(key);
+        if let Some(client) = client {
+            permit.count_client(client, settings)?;
         }
         Ok(permit)
     }
@@ -82,6 +75,29 @@ impl Caps {
 pub(crate) struct Permit {
     caps: Arc<Caps>,
     client: Option<ClientKey>,
+}
+
+impl Permit {
+    /// Counts the connection as one of `client`'s, once.
+    pub(crate) fn count_client(
+        &mut self,
+        client: IpAddr,
+        settings: &ConnectionSettings,
+    ) -> Result<(), Cap> {
+        let client = client.to_canonical();
+        if settings.per_client_exempt.iter().any(|net| net.contains(&client)) {
+            return Ok(());
+        }
+        let key = ClientKey::new(client, settings.ipv6_prefix);
+        let mut clients = self.caps.clients.lock();
+        let count = clients.get(&key).copied().unwrap_or_default();
+        if count >= settings.per_client {
+            return Err(Cap::PerClient);
+        }
+        clients.insert(key, count + 1);
+        self.client = Some(key);
+        Ok(())
+    }
 }
 
 impl Drop for Permit {

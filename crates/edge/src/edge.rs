@@ -20,6 +20,7 @@ struct Shared {
     clock: Clock,
     caps: Arc<Caps>,
     draining: watch::Sender<bool>,
+    handed_over: watch::Sender<bool>,
 }
 
 impl Edge {
@@ -30,7 +31,9 @@ impl Edge {
         clock: Clock,
     ) -> Self {
         let (draining, _) = watch::channel(false);
-        Self(Arc::new(Shared { settings, events, clock, caps: Arc::default(), draining }))
+        let caps = Arc::default();
+        let (handed_over, _) = watch::channel(false);
+        Self(Arc::new(Shared { settings, events, clock, caps, draining, handed_over }))
     }
 
     /// Connections there are, those in their handshake and those about to close included.
@@ -49,9 +52,23 @@ impl Edge {
         *self.0.draining.borrow()
     }
 
-    /// Ends when no connection is left. Has no deadline of its own: wrap it in one.
+    /// Another process serves the listening sockets now: none is accepted from here any more, the
+    /// files of unix sockets stay. Connections go on until [`Edge::drain`].
+    pub fn hand_over(&self) {
+        self.0.handed_over.send_replace(true);
+    }
+
+    pub(crate) fn handed_over(&self) -> watch::Receiver<bool> {
+        self.0.handed_over.subscribe()
+    }
+
+    /// Ends when no connection is left and, while draining, no listening socket. Has no deadline of
+    /// its own: wrap it in one.
     pub async fn drained(&self) {
         self.0.caps.emptied().await;
+        if self.is_draining() {
+            self.0.draining.closed().await;
+        }
     }
 
     pub(crate) fn settings(&self) -> Arc<ConnectionSettings> {

@@ -44,6 +44,9 @@ pub enum HandshakeFailure {
     /// It was not complete in time.
     #[error("not complete in time")]
     TimedOut,
+    /// A balancer that must announce its client did not, or not in time.
+    #[error("no header of the PROXY protocol")]
+    ProxyProtocol,
     /// rustls or the socket failed; alerts and versions that do not match are here.
     #[error(transparent)]
     Tls(io::Error),
@@ -56,6 +59,7 @@ impl HandshakeFailure {
             Self::Alert(alert) => alert.as_str(),
             Self::NoPreface => "no_preface",
             Self::NoProtocol => "no_protocol",
+            Self::ProxyProtocol => "proxy_protocol",
             Self::TimedOut => "timed_out",
             Self::Tls(_) => "tls",
         }
@@ -91,14 +95,19 @@ pub trait EdgeEvents: Send + Sync + 'static {
         let _ = (connection, lasted);
     }
 
-    /// A connection was accepted and closed at once.
-    fn turned_away(&self, listener: &str, peer: SocketAddr, cap: Cap) {
+    /// A connection was accepted and closed at once. A unix socket has no `peer`.
+    fn turned_away(&self, listener: &str, peer: Option<SocketAddr>, cap: Cap) {
         let _ = (listener, peer, cap);
     }
 
     /// A connection ended before it could carry a request. After `opened` only where the HTTP/2
     /// preface is what failed.
-    fn handshake_failed(&self, listener: &str, peer: SocketAddr, failure: &HandshakeFailure) {
+    fn handshake_failed(
+        &self,
+        listener: &str,
+        peer: Option<SocketAddr>,
+        failure: &HandshakeFailure,
+    ) {
         let _ = (listener, peer, failure);
     }
 

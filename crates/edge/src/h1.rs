@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::answer::Answer;
 use crate::head_gate::{Accepted, Body, HeadGate, HeadLimits, Rejected};
+use crate::pace::Terms;
 use crate::stream::{EdgeStream, Fence};
 use crate::{ConnectionSettings, Edge, Refused};
 
@@ -40,7 +41,9 @@ pub(crate) async fn serve<A>(
         let since = edge.clock().monotonic();
         match read_head(&mut stream, &settings, deadline).await {
             Outcome::Accepted(accepted) => {
-                let Some(next) = pass(stream, accepted, app, &stop).await else { return };
+                let terms = Terms { rate: settings.minimum_body_rate, grace: settings.body_grace };
+                let passed = pass(stream, accepted, terms, app, &stop).await;
+                let Some(next) = passed else { return };
                 stream = next;
             }
             Outcome::Ended => return,
@@ -107,6 +110,7 @@ async fn judge(stream: &mut EdgeStream, settings: &ConnectionSettings) -> io::Re
 async fn pass<A>(
     mut stream: EdgeStream,
     accepted: Accepted,
+    terms: Terms,
     app: &Arc<A>,
     stop: &watch::Receiver<bool>,
 ) -> Option<EdgeStream>
@@ -119,7 +123,7 @@ where
     }
     // One with a body is asked to send it first, and keeps its fence.
     let may_upgrade = accepted.upgrade && accepted.body == Body::Length(0);
-    stream.set_fence(if may_upgrade { Fence::Upgrade } else { accepted.body.into() });
+    stream.set_fence(if may_upgrade { Fence::Upgrade } else { accepted.body.into() }, terms);
     let mut session = ServerSession::new_http1(Box::new(stream));
     session.set_pipelined_prefix(head);
     let (stream, _) = app.process_new_http(session, stop).await?.consume();

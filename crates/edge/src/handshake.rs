@@ -6,24 +6,24 @@ use portcullis_core::TlsMeta;
 use portcullis_tls::{Protocol, TlsAcceptor};
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, ServerConnection, SupportedCipherSuite};
-use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::HandshakeFailure;
 use crate::linger;
+use crate::socket::Socket;
 use crate::transport::Transport;
 
 /// A handshake that came to its end.
 pub(crate) struct Secured {
-    pub(crate) stream: Box<TlsStream<TcpStream>>,
+    pub(crate) stream: Box<TlsStream<Socket>>,
     pub(crate) meta: TlsMeta,
     pub(crate) protocol: Protocol,
 }
 
 /// Runs the handshake. Has no deadline of its own.
 pub(crate) async fn accept(
-    io: TcpStream,
+    io: Socket,
     acceptor: &TlsAcceptor,
 ) -> Result<Secured, HandshakeFailure> {
     let start =

@@ -9,6 +9,7 @@
 //! is answered here and told to [`EdgeEvents`].
 
 mod answer;
+mod bound;
 mod caps;
 mod connection;
 mod digests;
@@ -23,17 +24,21 @@ pub mod head_gate;
 mod lease;
 mod linger;
 mod listener;
+mod pace;
+pub mod proxy_protocol;
 mod settings;
+mod socket;
 mod stream;
 mod transport;
 
+pub use bound::BoundListener;
 pub use digests::connection_of;
 pub use edge::Edge;
 pub use events::{Cap, EdgeEvents, HandshakeFailure, Refused, Unwatched};
 pub use h2_gate::Ended;
-pub use listener::{BoundListener, Listener};
+pub use listener::Listener;
 pub use settings::{ConnectionSettings, ListenerSettings};
-pub use stream::MalformedBody;
+pub use stream::{MalformedBody, SlowBody};
 
 #[cfg(test)]
 mod tests;

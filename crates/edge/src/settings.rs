@@ -31,6 +31,11 @@ pub struct ConnectionSettings {
     pub head_fields: usize,
     /// Bytes of a request target.
     pub target_size: usize,
+    /// Bytes a second that the body of an HTTP/1 request must have, on average and after
+    /// `body_grace`; time in which nobody reads it does not count. 0: any rate will do.
+    pub minimum_body_rate: u64,
+    /// Waiting time that every body has beside what the rate gives it.
+    pub body_grace: Duration,
     /// For a refusal to be taken by the client. Other answers: the proxy sets it per request.
     pub write: Duration,
     /// Between requests on one connection.
@@ -53,6 +58,8 @@ impl Default for ConnectionSettings {
             head_size: 32 * 1024,
             head_fields: 100,
             target_size: 8 * 1024,
+            minimum_body_rate: 500,
+            body_grace: Duration::from_secs(10),
             write: Duration::from_secs(30),
             idle: Duration::from_secs(75),
             streams_per_connection: 128,
@@ -71,4 +78,15 @@ pub struct ListenerSettings {
     /// What is spoken in cleartext, replaced at runtime: HTTP/2 is recognised by its preface. With
     /// TLS the policy says what may be agreed on.
     pub protocols: Arc<ArcSwap<Vec<Protocol>>>,
+    /// Peers that must begin with a header of the PROXY protocol, replaced at runtime. It is read
+    /// from no other.
+    pub proxies: Arc<ArcSwap<Vec<IpNet>>>,
+}
+
+impl ListenerSettings {
+    /// A listener whose peers are its clients, and speak HTTP/1.1 in cleartext.
+    pub fn new(name: impl Into<Arc<str>>, tls: Option<Arc<ArcSwap<TlsAcceptor>>>) -> Self {
+        let protocols = Arc::new(ArcSwap::from_pointee(vec![Protocol::Http11]));
+        Self { name: name.into(), tls, protocols, proxies: Arc::default() }
+    }
 }

@@ -7,6 +7,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use thiserror::Error;
@@ -16,6 +17,7 @@ use crate::digests::Facts;
 use crate::head_gate::{Body, Chunks};
 use crate::lease::Lease;
 use crate::linger;
+use crate::pace::{Pace, Stall, Terms};
 use crate::transport::Transport;
 
 /// Small writes are gathered up to this many bytes until a flush, so that head and body of an
@@ -28,8 +30,8 @@ const READ: usize = 4 * 1024;
 /// How far the proxy may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fence {
-    /// The chunked body was malformed: where the request ends is not known, and never will be.
-    Broken,
+    /// The body was given up: where the request ends is not known, and never will be.
+    Broken(Break),
     /// To the end of the chunked body; after it as after a length.
     Chunks(Chunks),
     /// This many bytes of the body are left; after them reads wait, and only see the client go.
@@ -67,11 +69,24 @@ impl From<Body> for Fence {
     }
 }
 
+/// Why a body was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Break {
+    Malformed,
+    Slow,
+}
+
 /// The chunked body of a request broke the grammar. It is the cause of the read error that the proxy
 /// then meets, so that it can answer 400 and not take it for a lost connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the chunked body is malformed")]
 pub struct MalformedBody;
+
+/// The body of a request did not keep up with the least rate. It is the cause of the read error that
+/// the proxy then meets, so that it can answer 408.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the body comes too slowly")]
+pub struct SlowBody;
 
 pub(crate) struct EdgeStream {
     /// Taken only by the drop.
@@ -79,6 +94,9 @@ pub(crate) struct EdgeStream {
     /// Read, and not given to anybody yet.
     ahead: BytesMut,
     fence: Fence,
+    /// Of the body before the fence.
+    pace: Option<Pace>,
+    stall: Stall,
     /// Written by the proxy, and not on its way yet.
     gathered: BytesMut,
     /// The client has closed its end, or the socket is broken: there is nothing to linger for.
@@ -88,11 +106,14 @@ pub(crate) struct EdgeStream {
 }
 
 impl EdgeStream {
-    pub(crate) fn new(transport: Transport, facts: Facts, lease: Lease) -> Self {
+    /// `write` bounds the time in which the client takes nothing of what is written to it.
+    pub(crate) fn new(transport: Transport, facts: Facts, lease: Lease, write: Duration) -> Self {
         Self {
             transport: Some(transport),
             ahead: BytesMut::new(),
             fence: Fence::Open,
+            pace: None,
+            stall: Stall::new(write),
             gathered: BytesMut::new(),
             over: false,
             facts,
@@ -118,7 +139,10 @@ impl EdgeStream {
         }
     }
 
-    pub(crate) const fn set_fence(&mut self, fence: Fence) {
+    /// The next request's end, and how fast it must come to it. What has no end has no rate.
+    pub(crate) fn set_fence(&mut self, fence: Fence, terms: Terms) {
+        let is_body = !matches!(fence, Fence::Open | Fence::Length(0));
+        self.pace = is_body.then(|| Pace::new(terms));
         self.fence = fence;
     }
 
@@ -140,6 +164,7 @@ impl EdgeStream {
         if self.gathered.is_empty() {
             self.gathered = BytesMut::new();
         }
+        self.pace = None;
     }
 
     /// Waits for the first bytes of a request without room for a whole head. 0 is the end.
@@ -210,8 +235,7 @@ impl EdgeStream {
         ready!(self.poll_give(cx, buf, usize::MAX))?;
         let given = buf.filled().get(before..).unwrap_or_default();
         let Ok(taken) = chunks.advance(given) else {
-            self.fence = Fence::Broken;
-            return Poll::Ready(Err(broken()));
+            return Poll::Ready(Err(self.give_up(Break::Malformed)));
         };
         let behind = given.get(taken..).unwrap_or_default();
         if !behind.is_empty() {
@@ -222,6 +246,47 @@ impl EdgeStream {
         }
         self.fence = Fence::Chunks(chunks);
         Poll::Ready(Ok(()))
+    }
+
+    /// Gives what belongs to a body of known length.
+    fn poll_length(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        left: u64,
+    ) -> Poll<io::Result<()>> {
+        let limit = usize::try_from(left).unwrap_or(usize::MAX);
+        let read = ready!(self.poll_give(cx, buf, limit))?;
+        self.fence = Fence::Length(left.saturating_sub(read as u64));
+        Poll::Ready(Ok(()))
+    }
+
+    /// What a read of the body came to, if it came fast enough.
+    fn paced(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: Poll<io::Result<()>>,
+        bytes: usize,
+    ) -> Poll<io::Result<()>> {
+        let Some(pace) = &mut self.pace else { return read };
+        if read.is_ready() {
+            pace.note_received(bytes);
+            return read;
+        }
+        ready!(pace.poll_overdue(cx));
+        Poll::Ready(Err(self.give_up(Break::Slow)))
+    }
+
+    fn give_up(&mut self, why: Break) -> io::Error {
+        self.fence = Fence::Broken(why);
+        broken(why)
+    }
+
+    /// Whoever writes does not wait for the client's body.
+    fn pause_pace(&mut self) {
+        if let Some(pace) = &mut self.pace {
+            pace.pause();
+        }
     }
 
     /// At the fence: only the end of the client is let through. What it sent instead is kept for
@@ -243,7 +308,8 @@ impl EdgeStream {
     fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(transport) = &mut self.transport else { return Poll::Ready(Ok(())) };
         while !self.gathered.is_empty() {
-            match ready!(Pin::new(&mut *transport).poll_write(cx, &self.gathered)) {
+            let written = Pin::new(&mut *transport).poll_write(cx, &self.gathered);
+            match ready!(bounded(&mut self.stall, cx, written)) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Ok(written) => self.gathered.advance(written),
                 Err(error) => {
@@ -256,8 +322,25 @@ impl EdgeStream {
     }
 }
 
-fn broken() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, MalformedBody)
+/// What a write came to, if the client takes anything in time.
+fn bounded<T>(
+    stall: &mut Stall,
+    cx: &mut Context<'_>,
+    written: Poll<io::Result<T>>,
+) -> Poll<io::Result<T>> {
+    if written.is_ready() {
+        stall.end();
+        return written;
+    }
+    ready!(stall.poll_over(cx));
+    Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+}
+
+fn broken(why: Break) -> io::Error {
+    match why {
+        Break::Malformed => io::Error::new(io::ErrorKind::InvalidData, MalformedBody),
+        Break::Slow => io::Error::new(io::ErrorKind::TimedOut, SlowBody),
+    }
 }
 
 impl AsyncRead for EdgeStream {
@@ -266,18 +349,18 @@ impl AsyncRead for EdgeStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.fence {
-            Fence::Broken => Poll::Ready(Err(broken())),
-            Fence::Open => self.poll_give(cx, buf, usize::MAX).map_ok(|_| ()),
-            Fence::Chunks(Chunks::Done) | Fence::Length(0) | Fence::Upgrade => self.poll_end(cx),
-            Fence::Chunks(chunks) => self.poll_chunks(cx, buf, chunks),
-            Fence::Length(left) => {
-                let limit = usize::try_from(left).unwrap_or(usize::MAX);
-                let read = ready!(self.poll_give(cx, buf, limit))?;
-                self.fence = Fence::Length(left.saturating_sub(read as u64));
-                Poll::Ready(Ok(()))
+        let before = buf.filled().len();
+        let read = match self.fence {
+            Fence::Broken(why) => return Poll::Ready(Err(broken(why))),
+            Fence::Open => return self.poll_give(cx, buf, usize::MAX).map_ok(|_| ()),
+            Fence::Chunks(Chunks::Done) | Fence::Length(0) | Fence::Upgrade => {
+                return self.poll_end(cx);
             }
-        }
+            Fence::Chunks(chunks) => self.poll_chunks(cx, buf, chunks),
+            Fence::Length(left) => self.poll_length(cx, buf, left),
+        };
+        let bytes = buf.filled().len().saturating_sub(before);
+        self.paced(cx, read, bytes)
     }
 }
 
@@ -288,6 +371,7 @@ impl AsyncWrite for EdgeStream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.fence = self.fence.after_writing(buf);
+        self.pause_pace();
         if self.gathered.len() + buf.len() > GATHER {
             ready!(self.poll_gathered(cx))?;
         }
@@ -295,16 +379,25 @@ impl AsyncWrite for EdgeStream {
             self.gathered.extend_from_slice(buf);
             return Poll::Ready(Ok(buf.len()));
         }
-        match &mut self.transport {
-            Some(transport) => Pin::new(transport).poll_write(cx, buf),
+        let Self { transport, stall, .. } = &mut *self;
+        match transport {
+            Some(transport) => {
+                let written = Pin::new(transport).poll_write(cx, buf);
+                bounded(stall, cx, written)
+            }
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pause_pace();
         ready!(self.poll_gathered(cx))?;
-        match &mut self.transport {
-            Some(transport) => Pin::new(transport).poll_flush(cx),
+        let Self { transport, stall, .. } = &mut *self;
+        match transport {
+            Some(transport) => {
+                let flushed = Pin::new(transport).poll_flush(cx);
+                bounded(stall, cx, flushed)
+            }
             None => Poll::Ready(Ok(())),
         }
     }

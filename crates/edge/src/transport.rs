@@ -1,4 +1,4 @@
-//! The bytes' way: a TCP socket, with or without TLS on it.
+//! The bytes' way: a socket, with or without TLS on it.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -6,18 +6,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+use crate::socket::Socket;
 
 #[derive(Debug)]
 pub(crate) enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
 }
 
 impl Transport {
     /// The socket below TLS.
-    pub(crate) fn socket(&mut self) -> &mut TcpStream {
+    pub(crate) fn socket(&mut self) -> &mut Socket {
         match self {
             Self::Plain(io) => io,
             Self::Tls(tls) => tls.get_mut().0,

@@ -33,14 +33,19 @@ impl EdgeEvents for Events {
         connections.with_label_values(&[&*connection.listener]).dec();
     }
 
-    fn turned_away(&self, listener: &str, _: SocketAddr, cap: Cap) {
+    fn turned_away(&self, listener: &str, _: Option<SocketAddr>, cap: Cap) {
         self.recorder.metrics.edge.refused.with_label_values(&[listener, cap.as_str()]).inc();
     }
 
-    fn handshake_failed(&self, listener: &str, peer: SocketAddr, failure: &HandshakeFailure) {
+    fn handshake_failed(
+        &self,
+        listener: &str,
+        peer: Option<SocketAddr>,
+        failure: &HandshakeFailure,
+    ) {
         let failures = &self.recorder.metrics.edge.handshake_failures;
         failures.with_label_values(&[listener, failure.kind()]).inc();
-        tracing::debug!(listener, %peer, %failure, "connection ended before a request");
+        tracing::debug!(listener, ?peer, %failure, "connection ended before a request");
     }
 
     fn ended(&self, connection: &ConnMeta, ended: Ended) {

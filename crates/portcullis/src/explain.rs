@@ -239,6 +239,7 @@ impl MadeUp {
         ConnMeta {
             listener: "explain".into(),
             peer: Some((args.address, 0).into()),
+            proxy: None,
             local: None,
             tls: self.https.then_some(tls),
         }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use portcullis_config::snapshot::ListenerPlan;
+use ipnet::IpNet;
+use portcullis_config::snapshot::{ListenAddress, ListenerPlan};
 use portcullis_edge::{BoundListener, Edge, Listener, ListenerSettings};
 use portcullis_proxy::App;
 use portcullis_tls::{Protocol, TlsAcceptor};
@@ -19,7 +20,7 @@ pub(crate) enum ListenError {
         /// Its name.
         name: Arc<str>,
         /// The address.
-        address: std::net::SocketAddr,
+        address: ListenAddress,
         /// What the system says.
         error: std::io::Error,
     },
@@ -35,6 +36,7 @@ struct Active {
     plan: ListenerPlan,
     policy: Policy,
     protocols: Arc<ArcSwap<Vec<Protocol>>>,
+    proxies: Arc<ArcSwap<Vec<IpNet>>>,
     listener: Listener,
 }
 
@@ -64,8 +66,8 @@ impl Listeners {
                 Some(false) => return Err(ListenError::Kind(Arc::clone(&plan.name))),
                 None => {}
             }
-            let listener = BoundListener::bind(plan.address).map_err(|error| {
-                let (name, address) = (Arc::clone(&plan.name), plan.address);
+            let listener = bind(&plan.address).map_err(|error| {
+                let (name, address) = (Arc::clone(&plan.name), plan.address.clone());
                 ListenError::Bind { name, address, error }
             })?;
             bound.insert(Arc::clone(&plan.name), listener);
@@ -90,7 +92,7 @@ impl Listeners {
                 (None, Some(served)) => served.renewed(plan, acceptor),
                 (Some(listener), old) => {
                     stop(old.as_ref());
-                    lines.push(format!("listening {name} {}", listener.local_addr()));
+                    lines.push(format!("listening {name} {}", listener.shown()));
                     serve(listener, plan, acceptor, edge, proxy)
                 }
                 (None, None) => continue,
@@ -110,6 +112,7 @@ impl Active {
             policy.store(Arc::new(acceptor));
         }
         self.protocols.store(Arc::new(plan.protocols.clone()));
+        self.proxies.store(Arc::new(plan.proxies.clone()));
         Self { plan, ..self }
     }
 }
@@ -123,13 +126,22 @@ fn serve(
 ) -> Active {
     let policy: Policy = acceptor.map(|acceptor| Arc::new(ArcSwap::from_pointee(acceptor)));
     let protocols = Arc::new(ArcSwap::from_pointee(plan.protocols.clone()));
+    let proxies = Arc::new(ArcSwap::from_pointee(plan.proxies.clone()));
     let settings = ListenerSettings {
         name: Arc::clone(&plan.name),
         tls: policy.clone(),
         protocols: Arc::clone(&protocols),
+        proxies: Arc::clone(&proxies),
     };
     let listener = listener.serve(edge, settings, Arc::clone(proxy));
-    Active { plan, policy, protocols, listener }
+    Active { plan, policy, protocols, proxies, listener }
+}
+
+fn bind(address: &ListenAddress) -> std::io::Result<BoundListener> {
+    match address {
+        ListenAddress::Tcp(address) => BoundListener::bind(*address),
+        ListenAddress::Unix(path) => BoundListener::bind_unix(path),
+    }
 }
 
 fn stop(active: Option<&Active>) {

@@ -3,7 +3,7 @@
 use std::future::ready;
 use std::sync::Arc;
 
-use portcullis_config::snapshot::{AdminAddress, AdminTerms};
+use portcullis_config::snapshot::{AdminTerms, ListenAddress};
 use portcullis_core::Secret;
 use tokio::task::JoinHandle;
 
@@ -42,8 +42,8 @@ impl Operators {
         token: &Secret,
     ) -> Result<Vec<String>, String> {
         let admin_place = match &terms.address {
-            AdminAddress::Tcp(address) => Place::Tcp(*address),
-            AdminAddress::Unix(path) => Place::Unix(path.clone()),
+            ListenAddress::Tcp(address) => Place::Tcp(*address),
+            ListenAddress::Unix(path) => Place::Unix(path.clone()),
         };
         let probes_place = Place::Tcp(terms.probes);
         if self

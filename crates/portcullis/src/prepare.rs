@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use http::HeaderMap;
@@ -20,8 +21,8 @@ use thiserror::Error;
 
 use crate::runtime::Running;
 
-/// Bytes a second that a request's body must have.
-const MINIMUM_BODY_RATE: u64 = 500;
+/// Every body's time before its rate counts.
+const BODY_GRACE: Duration = Duration::from_secs(10);
 
 /// Why a compiled file cannot serve.
 #[derive(Debug, Error)]
@@ -58,7 +59,7 @@ pub(crate) struct Prepared {
     /// Each listener, and its TLS policy.
     pub listeners: Vec<(ListenerPlan, Option<TlsAcceptor>)>,
     /// How long to drain: delay, then grace.
-    pub drain: (std::time::Duration, std::time::Duration),
+    pub drain: (Duration, Duration),
     /// Files whose change means a reload.
     pub files: Vec<std::path::PathBuf>,
     /// What the admin listener asks for.
@@ -145,7 +146,7 @@ fn serving(
         ),
         idle: connections.idle,
         write: connections.write,
-        minimum_body_rate: Some(MINIMUM_BODY_RATE),
+        minimum_body_rate: Some(connections.minimum_body_rate),
         clock: parts.clock.clone(),
         recorder: Arc::clone(parts.recorder),
     }
@@ -245,6 +246,8 @@ fn connection_settings(terms: &ConnectionTerms) -> ConnectionSettings {
         head_size: terms.head_size,
         head_fields: terms.head_fields,
         target_size: terms.target_size,
+        minimum_body_rate: terms.minimum_body_rate,
+        body_grace: BODY_GRACE,
         write: terms.write,
         idle: terms.idle,
         streams_per_connection: terms.streams_per_connection,

@@ -2,13 +2,16 @@
 
 use pingora::{Error, ErrorSource, ErrorType};
 use portcullis_core::{Denial, Fault, Refusal};
-use portcullis_edge::MalformedBody;
+use portcullis_edge::{MalformedBody, SlowBody};
 
 /// What an error means for the client; `None` where the client is gone and nothing can be said.
 pub(crate) fn refusal(error: &Error) -> Option<Refusal> {
     use ErrorType as T;
     let reason = || error.etype().as_str().to_owned().into();
-    if is_malformed_body(error) {
+    if has_cause::<SlowBody>(error) {
+        return Some(Denial::RequestTimeout.into());
+    }
+    if has_cause::<MalformedBody>(error) {
         let reason = "the body breaks its framing".into();
         return Some(Denial::Malformed { reason }.into());
     }
@@ -33,12 +36,10 @@ pub(crate) fn refusal(error: &Error) -> Option<Refusal> {
     }
 }
 
-/// The edge ends a body that breaks its framing with this cause.
-fn is_malformed_body(error: &Error) -> bool {
+/// The edge ends a body that it gives up with a cause of its own.
+fn has_cause<E: std::error::Error + 'static>(error: &Error) -> bool {
     let io = error.root_cause().downcast_ref::<std::io::Error>();
-    io.and_then(std::io::Error::get_ref)
-        .and_then(|inner| inner.downcast_ref::<MalformedBody>())
-        .is_some()
+    io.and_then(std::io::Error::get_ref).and_then(|inner| inner.downcast_ref::<E>()).is_some()
 }
 
 fn is_connect(error: &Error) -> bool {

@@ -11,7 +11,7 @@ use crate::raw::clients::TrustedProxies;
 use crate::raw::issuers::{Keys, TokenPlace};
 use crate::raw::listeners::TlsVersion;
 use crate::read::Items;
-use crate::snapshot::{AdminAddress, Snapshot};
+use crate::snapshot::{ListenAddress, Snapshot};
 
 const LOOPBACK_ISSUER: Rule = Rule {
     number: "A001",
@@ -117,7 +117,7 @@ fn edge(file: &File, snapshot: &Snapshot, tell: &mut dyn FnMut(Rule, &At, String
             tell(OLD_TLS, &at, format!("the listener `{name}` takes TLS 1.2"));
         }
     }
-    if let AdminAddress::Tcp(address) = snapshot.admin.address
+    if let ListenAddress::Tcp(address) = snapshot.admin.address
         && !address.ip().is_loopback()
     {
         let at = root.key("admin").key("address");

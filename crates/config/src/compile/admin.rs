@@ -2,10 +2,10 @@
 
 use crate::at::At;
 use crate::compile::Context;
-use crate::compile::listeners::{address_of, clash};
+use crate::compile::listeners::{address_of, clash, place_of};
 use crate::problem::{Problem, Problems};
 use crate::raw::admin::Admin;
-use crate::snapshot::{AdminAddress, AdminTerms, ListenerPlan};
+use crate::snapshot::{AdminTerms, ListenAddress, ListenerPlan};
 
 /// The shortest token, in bytes.
 const SHORTEST_TOKEN: usize = 16;
@@ -21,12 +21,7 @@ impl Admin {
     ) -> Option<AdminTerms> {
         let Self { address, token, probes } = self;
         let address_at = at.key("address");
-        let address = match address.strip_prefix("unix:") {
-            Some(path) => {
-                context.unwatched_path(&address_at, path, problems).map(AdminAddress::Unix)
-            }
-            None => address_of(&address, &address_at, problems).map(AdminAddress::Tcp),
-        };
+        let address = place_of(&address, &address_at, context, problems);
         let probes_at = at.key("probes");
         let probes = address_of(&probes, &probes_at, problems);
         let token_at = at.key("token");
@@ -41,23 +36,22 @@ impl Admin {
             return None;
         }
         let (address, probes) = (address?, probes?);
-        let mut others: Vec<_> = listeners.iter().map(|plan| (&*plan.name, plan.address)).collect();
-        if let AdminAddress::Tcp(address) = address {
-            note_clash(address, &others, &address_at, problems);
-            others.push(("admin", address));
-        }
-        note_clash(probes, &others, &probes_at, problems);
+        let mut others: Vec<_> =
+            listeners.iter().map(|plan| (&*plan.name, plan.address.clone())).collect();
+        note_clash(&address, &others, &address_at, problems);
+        others.push(("admin", address.clone()));
+        note_clash(&ListenAddress::Tcp(probes), &others, &probes_at, problems);
         Some(AdminTerms { address, token, probes })
     }
 }
 
 fn note_clash(
-    address: std::net::SocketAddr,
-    taken: &[(&str, std::net::SocketAddr)],
+    address: &ListenAddress,
+    taken: &[(&str, ListenAddress)],
     at: &At,
     problems: &mut Problems,
 ) {
-    if let Some((name, _)) = taken.iter().find(|(_, other)| clash(*other, address)) {
+    if let Some((name, _)) = taken.iter().find(|(_, other)| clash(other, address)) {
         let message = format!("`{name}` listens on this address already");
         problems.push(Problem::new(at.clone(), message));
     }

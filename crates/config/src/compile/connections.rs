@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use crate::at::At;
 use crate::compile::check::positive;
 use crate::problem::{Problem, Problems};
-use crate::raw::connections::{Connections, Drain, RequestHead};
+use crate::raw::connections::{Connections, Drain, RequestBody, RequestHead};
 use crate::snapshot::ConnectionTerms;
 use crate::units::Size;
 
@@ -25,6 +25,7 @@ impl Connections {
             per_client,
             tls_handshake,
             request_head: RequestHead { time, size, fields, target },
+            request_body: RequestBody { minimum_rate },
             write,
             idle,
             streams_per_connection,
@@ -47,6 +48,7 @@ impl Connections {
             head_size: head_size?,
             head_fields: count(fields),
             target_size: target_size?,
+            minimum_body_rate: minimum_rate.bytes(),
             write: write?,
             idle: idle?,
             streams_per_connection: streams_per_connection.get(),

@@ -58,7 +58,7 @@ impl File {
         let root = At::root();
         check_version(version, problems);
         note_unused(context.tree, problems);
-        let listeners = listeners::compile(listeners, problems);
+        let listeners = listeners::compile(listeners, context, problems);
         let edge = Edge { connections, hosts, certificates, clients };
         let edge = edge.compile(listeners.as_deref(), context, problems);
         let sections = Sections::compile(issuers, limits, cors, upstreams, context, problems);

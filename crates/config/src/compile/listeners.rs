@@ -3,14 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use portcullis_tls::{Minimum, Protocol};
 
 use crate::at::At;
+use crate::compile::Context;
 use crate::compile::check::{self, non_empty};
 use crate::problem::{Problem, Problems};
 use crate::raw::listeners as raw;
 use crate::read::Items;
-use crate::snapshot::{ListenerPlan, ListenerTerms};
+use crate::snapshot::{ListenAddress, ListenerPlan, ListenerTerms};
 
 /// What a listener speaks where the file does not say, most wanted first. In cleartext HTTP/2 is
 /// for those who know of it (RFC 9113 §3.3).
@@ -20,6 +22,7 @@ const ALL: [Protocol; 2] = [Protocol::H2, Protocol::Http11];
 /// that the language puts beside it is not in this version.
 pub(super) fn compile(
     raw: Option<Items<raw::Listener>>,
+    context: &Context<'_>,
     problems: &mut Problems,
 ) -> Option<Vec<ListenerPlan>> {
     let at = At::root().key("listeners");
@@ -29,7 +32,7 @@ pub(super) fn compile(
     let mut plans: Vec<ListenerPlan> = Vec::new();
     let mut sound = !problems.touch(&at);
     for (at, listener) in non_empty(raw, &at, problems)?.into_at(&at) {
-        let Some(plan) = listener.compile(&at, problems) else {
+        let Some(plan) = listener.compile(&at, context, problems) else {
             sound = false;
             continue;
         };
@@ -38,7 +41,7 @@ pub(super) fn compile(
             let problem = Problem::new(at.key("name"), message);
             problems.push(problem.help("give each its own name"));
         }
-        if let Some(other) = plans.iter().find(|other| clash(other.address, plan.address)) {
+        if let Some(other) = plans.iter().find(|other| clash(&other.address, &plan.address)) {
             let message = format!("the listener `{}` has the same address", other.name);
             problems.push(Problem::new(at.key("address"), message));
         }
@@ -50,18 +53,29 @@ pub(super) fn compile(
 fn by_default() -> ListenerPlan {
     ListenerPlan {
         name: Arc::from("https"),
-        address: (std::net::Ipv6Addr::UNSPECIFIED, 443).into(),
+        address: ListenAddress::Tcp((std::net::Ipv6Addr::UNSPECIFIED, 443).into()),
         protocols: ALL.to_vec(),
         tls: Some(ListenerTerms { minimum: Minimum::Tls13 }),
+        proxies: Vec::new(),
     }
 }
 
 impl raw::Listener {
-    fn compile(self, at: &At, problems: &mut Problems) -> Option<ListenerPlan> {
-        let Self { name, address, protocols, tls, cleartext } = self;
+    fn compile(
+        self,
+        at: &At,
+        context: &Context<'_>,
+        problems: &mut Problems,
+    ) -> Option<ListenerPlan> {
+        let Self { name, address, protocols, tls, cleartext, proxy_protocol } = self;
         let name = check::name(name, at, problems);
         let text = problems.required(at, "address", address);
-        let address = text.and_then(|text| address_of(&text, &at.key("address"), problems));
+        let address = text.and_then(|text| place_of(&text, &at.key("address"), context, problems));
+        let is_unix = matches!(address, Some(ListenAddress::Unix(_)));
+        let proxies = match proxy_protocol {
+            Some(proxies) => proxies.compile(is_unix, &at.key("proxy_protocol"), problems)?,
+            None => Vec::new(),
+        };
         if cleartext && tls.is_some() {
             let message = "a cleartext listener has no TLS settings";
             problems.push(Problem::new(at.key("tls"), message).help("take out one of the two"));
@@ -75,7 +89,22 @@ impl raw::Listener {
             let raw::ListenerTls { minimum_version } = tls.unwrap_or_default();
             ListenerTerms { minimum: minimum_version.compile() }
         });
-        Some(ListenerPlan { name: name?, address: address?, protocols, tls })
+        Some(ListenerPlan { name: name?, address: address?, protocols, tls, proxies })
+    }
+}
+
+impl raw::ProxyProtocol {
+    /// The networks; `None` where a mistake was noted.
+    fn compile(self, is_unix: bool, at: &At, problems: &mut Problems) -> Option<Vec<IpNet>> {
+        if is_unix {
+            let message = "whoever connects to a unix socket has no address to be known by";
+            let problem = Problem::new(at.clone(), message);
+            problems.push(problem.help("take out `proxy_protocol`, or listen on an address"));
+            return None;
+        }
+        let from = problems.required(at, "from", self.from)?;
+        let from = non_empty(from, &at.key("from"), problems)?;
+        Some(from.into_at(&at.key("from")).map(|(_, network)| network.0).collect())
     }
 }
 
@@ -100,15 +129,30 @@ fn protocol_list(
     Some(protocols)
 }
 
+/// An address and port, or `unix:` and a path, to listen on.
+pub(super) fn place_of(
+    text: &str,
+    at: &At,
+    context: &Context<'_>,
+    problems: &mut Problems,
+) -> Option<ListenAddress> {
+    match text.strip_prefix("unix:") {
+        Some(path) => context.unwatched_path(at, path, problems).map(ListenAddress::Unix),
+        None => address_of(text, at, problems).map(ListenAddress::Tcp),
+    }
+}
+
 /// An address and port to listen on.
 fn has_plain_port(text: &str) -> bool {
     let port = text.rsplit_once(':').map_or("", |(_, port)| port);
     port == "0" || port.starts_with(|first: char| matches!(first, '1'..='9'))
 }
 
+/// An address and port to listen on.
 pub(super) fn address_of(text: &str, at: &At, problems: &mut Problems) -> Option<SocketAddr> {
     if text.starts_with("unix:") {
-        problems.push(Problem::not_in_this_version(at.clone(), "unix:"));
+        let problem = Problem::new(at.clone(), "a unix socket cannot be had here");
+        problems.push(problem.expected("an address and port, such as 127.0.0.1:9902"));
         return None;
     }
     // One form for each address: `08443` and `+443` are refused, though the parser takes the first.
@@ -136,6 +180,6 @@ pub(super) fn address_of(text: &str, at: &At, problems: &mut Problems) -> Option
 }
 
 /// Whether both cannot be listened on at once.
-pub(super) fn clash(one: SocketAddr, other: SocketAddr) -> bool {
-    one == other && one.port() != 0
+pub(super) fn clash(one: &ListenAddress, other: &ListenAddress) -> bool {
+    one == other && !matches!(one, ListenAddress::Tcp(address) if address.port() == 0)
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{Duration, Size};
+use crate::units::{ByteRate, Duration, Size};
 
 /// Bounds and deadlines of connections.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
@@ -19,6 +19,8 @@ pub struct Connections {
     pub tls_handshake: Duration,
     /// Bounds of a request's head.
     pub request_head: RequestHead,
+    /// Bounds of a request's body.
+    pub request_body: RequestBody,
     /// Time for one write to the client. Default: 30s.
     pub write: Duration,
     /// Time between two requests of a connection. Default: 75s.
@@ -36,6 +38,7 @@ impl Default for Connections {
             per_client: at_least_one(256),
             tls_handshake: Duration::seconds(10),
             request_head: RequestHead::default(),
+            request_body: RequestBody::default(),
             write: Duration::seconds(30),
             idle: Duration::seconds(75),
             streams_per_connection: at_least_one(128),
@@ -66,6 +69,21 @@ impl Default for RequestHead {
             fields: at_least_one(100),
             target: Size::kib(8),
         }
+    }
+}
+
+/// Bounds of a request's body on its way in.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RequestBody {
+    /// Least average rate of a body, after ten seconds in which any will do; not for upgraded
+    /// connections and gRPC streams. Default: 500B/s.
+    pub minimum_rate: ByteRate,
+}
+
+impl Default for RequestBody {
+    fn default() -> Self {
+        Self { minimum_rate: ByteRate::of(at_least_one(500)) }
     }
 }
 

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::raw::network::Network;
 use crate::read::Items;
 
 /// One address that takes connections.
@@ -14,7 +15,7 @@ pub struct Listener {
     #[schemars(required)]
     pub name: Option<String>,
     /// Address and port, such as `"[::]:443"` (IPv6 and IPv4) or `127.0.0.1:8080`; port 0 takes a
-    /// free one.
+    /// free one. Or `unix:` and the path of a socket.
     #[schemars(required)]
     pub address: Option<String>,
     /// Protocols spoken: offered in the TLS handshake, in cleartext recognised by how a client begins.
@@ -27,6 +28,20 @@ pub struct Listener {
     /// `true`: no TLS, said in words. Default: `false`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cleartext: bool,
+    /// Balancers that announce their clients by the PROXY protocol, version 1 or 2: from them it is
+    /// required, from others never read. Default: off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+/// The PROXY protocol of a listener.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["from"]))]
+pub struct ProxyProtocol {
+    /// Networks of the balancers.
+    #[schemars(required)]
+    pub from: Option<Items<Network>>,
 }
 
 /// A protocol of a listener.

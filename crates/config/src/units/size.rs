@@ -16,6 +16,11 @@ pub struct Size(u64);
 const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 impl Size {
+    /// So many bytes.
+    pub(super) const fn of(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
     /// So many KiB.
     pub const fn kib(kib: u64) -> Self {
         Self(kib.saturating_mul(1024))

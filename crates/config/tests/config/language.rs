@@ -7,12 +7,10 @@ use portcullis_config::{LoadOptions, check_text};
 use crate::options;
 
 /// Paths of what later versions bring, in the order of the file.
-const LATER: [&str; 31] = [
+const LATER: [&str; 29] = [
     "listeners[0].tls.client_certificates",
-    "listeners[0].proxy_protocol",
     "listeners[1].redirect_to",
     "listeners[1].external_port",
-    "connections.request_body",
     "certificates.acme",
     "state",
     "secrets",

@@ -177,12 +177,11 @@ fn tls_and_cleartext_are_said() {
     check(https, both, "listeners[0].tls", "a cleartext listener has no TLS settings");
     let twice = "{name: https, address: '[::]:8443', cleartext: true, protocols: [h2, h2]}";
     check(https, twice, "listeners[0].protocols[1]", "`h2` stands here twice");
-    check(
-        https,
-        "{name: https, address: 'unix:/run/x'}",
-        "listeners[0].address",
-        "`unix:` is not in this version",
-    );
+    let unix = "{name: https, address: 'unix:/run/x', proxy_protocol: {from: [10.0.0.0/8]}}";
+    let message = "whoever connects to a unix socket has no address to be known by";
+    check(https, unix, "listeners[0].proxy_protocol", message);
+    let nobody = "{name: https, address: '[::]:8443', proxy_protocol: {from: []}}";
+    check(https, nobody, "listeners[0].proxy_protocol.from", "the list is empty");
     check(
         https,
         "{name: https, address: '127.0.0.1:9901'}",

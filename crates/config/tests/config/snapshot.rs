@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use portcullis_authn::{Alg, KeySource, ReadFrom};
-use portcullis_config::snapshot::{AdminAddress, FLOOD_GUARD, LogTarget};
+use portcullis_config::snapshot::{FLOOD_GUARD, ListenAddress, LogTarget};
 use portcullis_config::{Snapshot, check_text};
 use portcullis_core::Authority;
 use portcullis_core::forwarded::ForwardedHeader;
@@ -49,7 +49,9 @@ fn line_of(needle: &str) -> u32 {
 #[test]
 fn listeners_and_tls() {
     let snapshot = snapshot();
-    let [https, plain] = snapshot.listeners.as_slice() else { panic!("{:?}", snapshot.listeners) };
+    let [https, plain, local] = snapshot.listeners.as_slice() else {
+        panic!("{:?}", snapshot.listeners)
+    };
     assert_eq!((&*https.name, https.address.to_string()), ("https", "127.0.0.1:8443".into()));
     let terms = https.tls.as_ref().expect("TLS");
     assert_eq!(
@@ -58,6 +60,9 @@ fn listeners_and_tls() {
     );
     assert_eq!((&*plain.name, &plain.tls), ("plain", &None));
     assert_eq!(plain.protocols, [Protocol::H2, Protocol::Http11]);
+    assert_eq!(plain.proxies, ["10.1.0.0/16".parse().unwrap()]);
+    assert!(https.proxies.is_empty() && local.proxies.is_empty());
+    assert_eq!(local.address, ListenAddress::Unix("/run/gateway.sock".into()));
     assert_eq!(snapshot.tls.by_name.get("old.test"), Some(&Minimum::Tls12));
     assert_eq!(snapshot.tls.by_name.len(), 1);
     assert_eq!(snapshot.tls.without_sni.as_deref(), Some("api.test"));
@@ -240,7 +245,7 @@ fn cors() {
 #[test]
 fn what_operators_see() {
     let snapshot = snapshot();
-    assert_eq!(snapshot.admin.address, AdminAddress::Unix("/run/admin.sock".into()));
+    assert_eq!(snapshot.admin.address, ListenAddress::Unix("/run/admin.sock".into()));
     assert_eq!(snapshot.admin.probes.to_string(), "127.0.0.1:0");
     assert!(snapshot.admin.token.is_none());
     let telemetry = &snapshot.telemetry;
@@ -290,7 +295,7 @@ fn left_out_sections_have_their_defaults() {
     assert_eq!(https.tls.as_ref().map(|tls| tls.minimum), Some(Minimum::Tls13));
     assert_eq!(snapshot.tls.without_sni, None);
     assert_eq!(snapshot.connections.maximum, 20_000);
-    assert_eq!(snapshot.admin.address, AdminAddress::Tcp("127.0.0.1:9901".parse().unwrap()));
+    assert_eq!(snapshot.admin.address, ListenAddress::Tcp("127.0.0.1:9901".parse().unwrap()));
     assert_eq!(snapshot.identity.issuer, "https://localhost");
     assert!(!snapshot.identity.is_used);
     let route = route(&snapshot, "localhost", "/a/b");

@@ -56,9 +56,8 @@ async fn a_dual_stack_listener_knows_ipv4_clients() {
         ConnectionSettings { per_client: 0, per_client_exempt: exempt, ..Default::default() };
     let gateway = Gateway::start(settings);
     let bound = BoundListener::bind("[::]:0".parse().unwrap()).unwrap();
-    let port = bound.local_addr().port();
-    let protocols = Arc::new(ArcSwap::from_pointee(vec![Protocol::Http11]));
-    let named = ListenerSettings { name: "dual".into(), tls: None, protocols };
+    let port = bound.local_addr().unwrap().port();
+    let named = ListenerSettings::new("dual", None);
     bound.serve(&gateway.edge, named, service::proxy(&gateway.echo));
     let mut client = Client(TcpStream::connect(("127.0.0.1", port)).await.unwrap());
     assert!(is_served(&mut client).await);

@@ -55,10 +55,9 @@ async fn a_head_that_was_begun_is_answered_with_connection_close() {
 async fn one_listener_stops_without_the_other() {
     let gateway = Gateway::start(ConnectionSettings::default());
     let bound = BoundListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let protocols = Arc::new(ArcSwap::from_pointee(vec![Protocol::Http11]));
-    let named = ListenerSettings { name: "other".into(), tls: None, protocols };
+    let named = ListenerSettings::new("other", None);
     let other = bound.serve(&gateway.edge, named, service::proxy(&gateway.echo));
-    let address = other.local_addr();
+    let address = other.local_addr().unwrap();
     let mut client = Client(TcpStream::connect(address).await.unwrap());
     client.send(wire("GET / HTTP/1.1⏎Host: a.test⏎⏎")).await;
     assert_eq!(body(&client.answer().await), "GET / a.test [] other");

@@ -6,6 +6,7 @@ mod drain;
 mod heads;
 mod http2;
 mod keep_alive;
+mod pace;
 mod service;
 mod tls;
 
@@ -69,11 +70,11 @@ impl EdgeEvents for Recorder {
         self.note(format!("closed {}", connection.listener));
     }
 
-    fn turned_away(&self, listener: &str, _: SocketAddr, cap: Cap) {
+    fn turned_away(&self, listener: &str, _: Option<SocketAddr>, cap: Cap) {
         self.note(format!("turned away {listener} {}", cap.as_str()));
     }
 
-    fn handshake_failed(&self, listener: &str, _: SocketAddr, failure: &HandshakeFailure) {
+    fn handshake_failed(&self, listener: &str, _: Option<SocketAddr>, failure: &HandshakeFailure) {
         self.note(format!("handshake {listener} {}", failure.kind()));
     }
 
@@ -118,13 +119,13 @@ impl Gateway {
         let edge = Edge::new(Arc::clone(&settings), events, Clock::system());
         let bound = BoundListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let protocols = Arc::new(ArcSwap::from_pointee(protocols));
-        let named = ListenerSettings { name: "main".into(), tls, protocols };
+        let named = ListenerSettings { protocols, ..ListenerSettings::new("main", tls) };
         let listener = bound.serve(&edge, named, service::proxy(&echo));
         Self { edge, settings, recorder, echo, listener }
     }
 
     fn address(&self) -> SocketAddr {
-        self.listener.local_addr()
+        self.listener.local_addr().unwrap()
     }
 
     async fn connect(&self) -> Client {

@@ -218,7 +218,13 @@ impl Ask {
             group: None,
             resumed: false,
         };
-        let conn = ConnMeta { listener: "https".into(), peer: None, local: None, tls: Some(tls) };
+        let conn = ConnMeta {
+            listener: "https".into(),
+            peer: None,
+            proxy: None,
+            local: None,
+            tls: Some(tls),
+        };
         let client = pipeline.clients.trusted_proxies.view(self.peer.parse().unwrap(), &headers);
         pipeline.decide(&head, &conn, &client, &mut NoTrace).await
     }
