@@ -147,7 +147,7 @@ mod tests {
         for _ in 0..10 {
             assert!(!is_overdue_within(&mut pace, Duration::from_millis(900)).await);
             pace.pause();
-            advance(Duration::from_secs(60)).await;
+            advance(Duration::from_mins(1)).await;
         }
         assert!(!is_overdue_within(&mut pace, Duration::from_millis(900)).await);
         assert!(is_overdue_within(&mut pace, Duration::from_millis(200)).await);

@@ -3,6 +3,7 @@
 mod bodies;
 mod caps;
 mod drain;
+mod hand_over;
 mod heads;
 mod http2;
 mod keep_alive;
