@@ -370,6 +370,7 @@ fn trailers_end_their_stream_and_have_no_place_for_what_frames_or_routes() {
     ] {
         assert_eq!(trailers(&[("x", "y"), (name, "0")], flag::END_STREAM), None, "{name}");
     }
+    assert_eq!(trailers(&[(":path", "/")], flag::END_STREAM), None, "nor is it left out");
     assert_eq!(trailers(&[("x", " y")], flag::END_STREAM), None);
     assert_eq!(trailers(&[("x", "y"); 11], flag::END_STREAM), None);
 }
