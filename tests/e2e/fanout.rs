@@ -2,6 +2,7 @@
 //! many requests there are.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -104,7 +105,7 @@ fn backends(scratch: &Scratch) -> Vec<Backend> {
         found.push(start("java", java, &[&file, "@PORT@"], scratch));
     }
     for backend in &found {
-        until(Duration::from_secs(60), &format!("{} listens", backend.name), || {
+        until(Duration::from_mins(1), &format!("{} listens", backend.name), || {
             TcpStream::connect(backend.address).ok()
         });
     }
@@ -171,7 +172,10 @@ fn read_alike(backend: &Backend, wire: &[u8]) -> Result<bool, String> {
     }
     if !is_head {
         let told: Value = serde_json::from_slice(&first.body).map_err(|_| lossy())?;
-        let body: String = message.body.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut body = String::new();
+        for byte in &message.body {
+            write!(body, "{byte:02x}").expect("room for text");
+        }
         let same = told["method"] == message.method.as_str()
             // Some interfaces between server and app have no way to say that a query is empty.
             && told["target"].as_str().map(path) == Some(path(&message.target))
