@@ -78,16 +78,14 @@ fn converse(mut stream: TcpStream, script: &Script) -> Option<()> {
         let head = String::from_utf8_lossy(&bytes).into_owned();
         bytes.clear();
         let target = head.split(' ').nth(1)?.to_owned();
-        match target.strip_prefix("/bad/").and_then(|name| script.get(name.split('/').next()?)) {
-            Some(answer) => {
-                stream.write_all(answer).ok()?;
-                stream.set_read_timeout(Some(Duration::from_millis(300))).ok()?;
-            }
-            None => {
-                let body = format!("seen {target}");
-                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-                stream.write_all((head + &body).as_bytes()).ok()?;
-            }
+        let name = target.strip_prefix("/bad/").and_then(|rest| rest.split('/').next());
+        if let Some(answer) = name.and_then(|name| script.get(name)) {
+            stream.write_all(answer).ok()?;
+            stream.set_read_timeout(Some(Duration::from_millis(300))).ok()?;
+        } else {
+            let body = format!("seen {target}");
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            stream.write_all((head + &body).as_bytes()).ok()?;
         }
     }
 }

@@ -97,8 +97,9 @@ fn serve(state: &State, mut stream: TcpStream) -> io::Result<()> {
     let mut bytes = Vec::new();
     let served = converse(state, &mut stream, &mut bytes);
     if !bytes.is_empty() {
-        state.pending.fetch_sub(bytes.len(), Ordering::SeqCst);
+        let count = bytes.len();
         state.events.lock().push(Event::Partial(bytes));
+        state.pending.fetch_sub(count, Ordering::SeqCst);
     }
     served
 }
