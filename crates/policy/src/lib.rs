@@ -39,5 +39,8 @@ pub use portcullis_authn::identity::IdentitySigner;
 pub use route::{BodyRules, Route, RouteTimeouts};
 pub use table::{PathPattern, PathPatternError, RouteTable, RouteTableBuilder, TableError};
 pub use trace::{NoTrace, Stage, Trace};
-pub use upstream::{Endpoint, HostHeader, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
+pub use upstream::{
+    Balance, ClientPair, Ejection, Endpoint, HealthCheck, HostHeader, Place, Scheme,
+    UpstreamSettings, UpstreamTimeouts, UpstreamTls,
+};
 pub use verdict::{Decision, Grant, PreflightAnswer, Verdict};

@@ -7,21 +7,20 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::{StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
-use portcullis_core::{ConnMeta, Denial, Refusal};
+use portcullis_core::{ConnMeta, Denial, Fault, Refusal};
 use portcullis_policy::{Decision, NoTrace, Verdict};
 
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, Manner};
 use crate::intake::Request;
+use crate::pool::Attempt;
 use crate::serving::Serving;
-use crate::{answer, body, faults, request_fields, response_fields, streams};
-
-/// Attempts beyond the configured ones when a pooled connection turns out to be closed.
-const STALE_TRIES: u32 = 2;
+use crate::{answer, answer_gate, body, faults, request_fields, response_fields, retries, streams};
 
 /// The gateway as pingora drives it.
 #[derive(Debug)]
@@ -50,7 +49,7 @@ impl Gateway {
         let client = ctx.note_client(&req.headers);
         let Some(conn) = ctx.conn.clone() else {
             let reason = "a connection that the edge does not know".into();
-            return Err(portcullis_core::Fault::Internal { reason }.into());
+            return Err(Fault::Internal { reason }.into());
         };
         let pipeline = &ctx.serving.pipeline;
         let request = match Request::read(req, has_body, ctx.https) {
@@ -154,17 +153,28 @@ impl ProxyHttp for Gateway {
         let Some(pool) = serving.pools.get(&upstream.name) else {
             return Error::e_explain(ErrorType::InternalError, "the upstream has no pool");
         };
-        match pool.peer(streams::read_timeout(ctx, &grant)).await {
-            Ok((peer, endpoint)) => {
-                ctx.upstream_address = Some(endpoint.authority());
-                ctx.endpoint = Some(endpoint.clone());
+        // The hold of the attempt before is let go first: it counts for the choice.
+        ctx.lease = None;
+        let attempt = Attempt {
+            client: ctx.client,
+            tried: &ctx.tried,
+            read: streams::read_timeout(ctx, &grant),
+            is_call: ctx.manner == Manner::Grpc,
+            on_new_connection: ctx.on_new_connection,
+        };
+        match pool.peer(&attempt).await {
+            Ok((peer, lease)) => {
+                ctx.upstream_address = Some(lease.member.label.to_string());
+                ctx.endpoint = Some(lease.member.endpoint.clone());
+                ctx.tried.push(lease.target.clone());
+                ctx.lease = Some(lease);
                 ctx.upstream_started.get_or_insert_with(|| serving.clock.monotonic());
                 Ok(Box::new(peer))
             }
             Err(fault) => {
-                count_failure(ctx, "resolve");
+                count_failure(ctx, "unavailable");
                 ctx.pending = Some(fault.into());
-                Err(Error::explain(ErrorType::HTTPStatus(502), "no address"))
+                Err(Error::explain(ErrorType::HTTPStatus(503), "no endpoint"))
             }
         }
     }
@@ -219,6 +229,28 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        answer: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        let asked_to_switch = session.req_header().headers.contains_key(header::UPGRADE);
+        if let Err(reason) = answer_gate::judge(answer, ctx.interim, asked_to_switch) {
+            ctx.pending = Some(Fault::UpstreamFailed { reason: reason.into() }.into());
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, reason).into_up());
+        }
+        if answer.status.is_informational() && answer.status != StatusCode::SWITCHING_PROTOCOLS {
+            ctx.interim += 1;
+        } else {
+            ctx.answer_begun = true;
+            if let Some(lease) = &ctx.lease {
+                lease.succeeded();
+            }
+        }
+        Ok(())
+    }
+
     async fn response_filter(
         &self,
         session: &mut Session,
@@ -261,9 +293,9 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        count_failure(ctx, faults::kind(&error));
+        note_failure(ctx, &error);
         // Not a byte was sent, so that any method may be tried again.
-        error.set_retry(ctx.tries <= retries(ctx) && !ctx.remaining().is_zero());
+        error.set_retry(ctx.tries <= retries::allowed(ctx) && !ctx.remaining().is_zero());
         error
     }
 
@@ -275,22 +307,11 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
         reused: bool,
     ) -> Box<Error> {
-        if ctx.pending.is_none() && error.esource() == &pingora::ErrorSource::Upstream {
-            count_failure(ctx, faults::kind(&error));
+        let again = retries::is_due(session, ctx, &error, reused);
+        if error.esource() == &pingora::ErrorSource::Upstream && !(again && reused) {
+            note_failure(ctx, &error);
         }
-        let replayable = session.req_header().method.is_idempotent()
-            && !session.as_ref().retry_buffer_truncated()
-            && session.response_written().is_none()
-            && !ctx.remaining().is_zero();
-        if replayable {
-            error.retry.decide_reuse(reused);
-        } else {
-            error.set_retry(false);
-        }
-        let allowed = retries(ctx) + if reused { STALE_TRIES } else { 0 };
-        if ctx.tries > allowed {
-            error.set_retry(false);
-        }
+        error.set_retry(again);
         error
     }
 
@@ -331,8 +352,12 @@ impl ProxyHttp for Gateway {
     }
 }
 
-fn retries(ctx: &Ctx) -> u32 {
-    ctx.grant.as_ref().map_or(0, |grant| grant.route().forward.upstream.retries)
+/// An endpoint failed an attempt: counted, and held against it.
+fn note_failure(ctx: &Ctx, error: &Error) {
+    count_failure(ctx, faults::kind(error));
+    if let Some(lease) = &ctx.lease {
+        lease.failed();
+    }
 }
 
 fn count_failure(ctx: &Ctx, kind: &str) {

@@ -17,6 +17,7 @@ pub mod browser;
 pub mod calls;
 pub mod client;
 pub mod connection;
+pub mod dns;
 pub mod gateway;
 pub mod http2;
 pub mod issuer;
@@ -29,6 +30,7 @@ pub mod process;
 pub mod reply;
 pub mod request;
 pub mod scratch;
+pub mod scripted;
 pub mod tools;
 pub mod upstream;
 
@@ -37,6 +39,7 @@ pub use authority::CertificateAuthority;
 pub use calls::{Call, Http2, Incoming};
 pub use client::Client;
 pub use connection::Connection;
+pub use dns::NameServer;
 pub use gateway::{Gateway, Launch};
 pub use issuer::Issuer;
 pub use jwt::Token;
@@ -48,6 +51,7 @@ pub use process::Process;
 pub use reply::Reply;
 pub use request::Request;
 pub use scratch::Scratch;
+pub use scripted::Scripted;
 pub use upstream::Upstream;
 
 #[cfg(test)]
