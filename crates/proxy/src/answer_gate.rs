@@ -1,7 +1,8 @@
 //! What an upstream may answer. An answer that two readers could read differently is not passed on.
 //!
 //! pingora's parser accepts more than RFC 9112 does: lengths said twice, codings that end in
-//! `chunked`. Control characters in values it refuses; folded lines it makes one, as RFC 9112 §5.2 wants of a proxy. It drops a `Content-Length` beside a `Transfer-Encoding` before this sees the
+//! `chunked`. Control characters in values it refuses; folded lines it makes one, as RFC 9112 §5.2
+//! wants of a proxy. It drops a `Content-Length` beside a `Transfer-Encoding` before this sees the
 //! head; the answer is then passed on in the coding alone, so that no reader has a choice.
 
 use http::{HeaderMap, StatusCode, Version, header};
