@@ -320,7 +320,7 @@ routes:
 ";
     let world = World::start(&[BASE, HOSTS, config]);
     world.forwarded(Request::get("/open"));
-    world.refused(Request::get("/gone"), 502, "upstream-unavailable");
+    world.refused(Request::get("/gone"), 503, "upstream-unavailable");
     let token = Token::new("http://127.0.0.1:9", &world.issuer.key()).sign();
     world.refused(Request::get("/closed").bearer(token), 503, "issuer-unavailable");
 }

@@ -120,7 +120,7 @@ fn c40_our_own_refusals_can_be_read_by_the_page() {
         (Request::get("/admin").bearer(&token), 403, "role-missing"),
         (Request::post("/small", "more than ten bytes"), 413, "body-too-large"),
         (limited(), 429, "rate-limited"),
-        (Request::get("/gone"), 502, "upstream-unavailable"),
+        (Request::get("/gone"), 503, "upstream-unavailable"),
         (Request::get("/slow"), 504, "upstream-timeout"),
         (Request::get("/none"), 404, "route-not-found"),
         (Request::new("DELETE", "/api/x"), 405, "method-not-allowed"),

@@ -112,7 +112,7 @@ fn c43_on_every_refusal_of_ours() {
             (Request::get("/open/x").host("evil.test"), 421),
             (Request::get("/limited"), 429),
             (many.clone(), 431),
-            (Request::get("/gone"), 502),
+            (Request::get("/gone"), 503),
             (Request::get("/slow"), 504),
         ]
     };
@@ -155,7 +155,7 @@ fn c43_over_http2() {
     answer.expect_refusal(401, "credential-missing");
     own(&answer, true);
     let answer = client.http2(&Request::get("/gone"));
-    answer.expect_refusal(502, "upstream-unavailable");
+    answer.expect_refusal(503, "upstream-unavailable");
     own(&answer, true);
 }
 

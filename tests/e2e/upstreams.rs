@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use portcullis_testkit::{CertificateAuthority, Reply, Request, Upstream, marker};
+use portcullis_testkit::poll::until_true;
+use portcullis_testkit::scripted::{frame, greet, read_stream};
+use portcullis_testkit::{CertificateAuthority, Reply, Request, Scripted, Upstream, marker};
 
 use crate::world::{BASE, HOSTS, World, launch};
 
@@ -83,7 +85,7 @@ fn https_upstreams_are_verified() {
     for path in ["/misnamed/x", "/untrusted/x"] {
         let mark = marker("tls");
         let answer = client.send(&Request::get(path).field("x-marker", &mark));
-        answer.expect_refusal(502, "upstream-unavailable");
+        answer.expect_refusal(503, "upstream-unavailable");
         SETTING.tls.saw_nothing_of(&mark);
     }
 }
@@ -180,4 +182,200 @@ fn an_empty_last_frame_does_not_disturb_the_next_request() {
         let next = rest.strip_prefix(body).expect("the body");
         assert!(next.starts_with("GET "), "{next}");
     }
+}
+
+fn routes(names: &[&str]) -> String {
+    let route = |name: &&str| {
+        format!(
+            "  - {{name: {name}, path: \"/{name}/{{*rest}}\", access: public, forward: {{upstream: {name}}}}}\n"
+        )
+    };
+    ["routes:\n".to_owned(), names.iter().map(route).collect()].concat()
+}
+
+#[test]
+fn apps_on_unix_sockets_and_over_http2() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("app.sock");
+    Scripted::start_unix(&socket, "from a socket");
+    let h2c = Scripted::start(|mut connection, _| {
+        greet(&mut connection);
+        while let Some(stream) = read_stream(&mut connection) {
+            std::io::Write::write_all(&mut connection, &frame(1, 5, stream, &[0x88])).ok();
+        }
+    });
+    let config = format!(
+        "upstreams:\n  - {{name: unix, endpoints: [\"unix:{}\"], health: {{path: /, every: 200ms}}}}\n  - {{name: h2c, endpoints: [\"h2c://{}\"], health: {{path: /, every: 200ms}}}}\n{}",
+        socket.display(),
+        h2c.address(),
+        routes(&["unix", "h2c"]),
+    );
+    let world = World::start(&[BASE, HOSTS, &config]);
+    let answer = world.plain().send(&Request::get("/unix/x"));
+    assert_eq!((answer.status, answer.text().as_str()), (200, "from a socket"));
+    for _ in 0..3 {
+        world.plain().send(&Request::post("/h2c/x", "body")).expect(200);
+    }
+    until_true(Duration::from_secs(5), "both are checked", || h2c.connections() > 1);
+    for name in ["\"unix\"", "\"h2c\""] {
+        assert_eq!(world.gateway.metric(&["gateway_upstream_healthy{", name]), 1);
+    }
+    world.plain().send(&Request::get("/unix/x")).expect(200);
+}
+
+#[test]
+fn certificates_of_apps_are_checked_in_every_way() {
+    let authority = CertificateAuthority::new();
+    let clients = CertificateAuthority::new();
+    let expired = Upstream::start_tls(authority.issue_expired(&["127.0.0.1"]).server_config());
+    let named = Upstream::start_tls(authority.issue(&["localhost"]).server_config());
+    let addressed = Upstream::start_tls(authority.issue(&["127.0.0.1"]).server_config());
+    let mutual = authority.issue(&["127.0.0.1"]).server_config_for(&clients);
+    let mutual = Upstream::start_tls(mutual);
+    let trust = "trust: {file: \"@DIR@/app-ca.pem\"}";
+    let pair = "client_certificate: {certificate: \"@DIR@/client.pem\", key: {file: \"@DIR@/client.key\"}}";
+    let mut config = "upstreams:\n".to_owned();
+    let by_name = named.url().replace("127.0.0.1", "localhost");
+    for (name, url, tls) in [
+        ("expired", expired.url(), trust.to_owned()),
+        ("named", by_name, trust.to_owned()),
+        ("unnamed", named.url(), trust.to_owned()),
+        ("addressed", addressed.url(), trust.to_owned()),
+        ("mutual", mutual.url(), format!("{trust}, {pair}")),
+        ("anonymous", mutual.url(), trust.to_owned()),
+    ] {
+        let line = format!("  - {{name: {name}, endpoints: [\"{url}\"], tls: {{{tls}}}}}\n");
+        config += &line;
+    }
+    config += &routes(&["expired", "named", "unnamed", "addressed", "mutual", "anonymous"]);
+    let client = clients.issue(&["gateway.internal"]);
+    let own = CertificateAuthority::new();
+    let gateway = launch(&[BASE, HOSTS, &config].concat(), &own)
+        .file("app-ca.pem", authority.pem())
+        .file("client.pem", &client.certificate)
+        .file("client.key", &client.key)
+        .start();
+    let status = |name: &str| {
+        let answer = gateway.plain("plain").send(&Request::get(format!("/{name}/x")));
+        answer.status
+    };
+    assert_eq!((status("named"), status("addressed"), status("mutual")), (200, 200, 200));
+    assert_eq!((status("expired"), status("unnamed")), (503, 503));
+    // The app ends the handshake after the gateway is done with its part (TLS 1.3).
+    let refused = status("anonymous");
+    assert!([502, 503].contains(&refused), "{refused}");
+}
+
+#[test]
+fn an_app_that_is_not_well_gets_no_requests() {
+    let (first, second) = (Upstream::start(), Upstream::start());
+    let health = "health: {path: /healthz, host: health.test, every: 100ms, timeout: 1s, unhealthy_after: 2, healthy_after: 2}";
+    let config = format!(
+        "upstreams:\n  - {{name: u, endpoints: [\"{}\", \"{}\"], {health}}}\n{}",
+        first.url(),
+        second.url(),
+        routes(&["u"]),
+    );
+    let world = World::start(&[BASE, HOSTS, &config]);
+    let send = || world.plain().send(&Request::get("/u/x").field("x-marker", "asked"));
+    let shares = |upstream: &Upstream| upstream.seen("x-marker: asked").len();
+    let healthy = |upstream: &Upstream| {
+        let endpoint = format!("\"{}\"", upstream.address());
+        world.gateway.metric(&["gateway_upstream_healthy{", &endpoint])
+    };
+    let wait = |upstream: &Upstream, state: i64| {
+        until_true(Duration::from_secs(10), "the checks see it", || healthy(upstream) == state);
+    };
+    first.answer("/healthz", Reply::new(500, "ill"));
+    wait(&first, 0);
+    let before = shares(&first);
+    for _ in 0..6 {
+        send().expect(200);
+    }
+    assert_eq!((shares(&first) - before, shares(&second) >= 6), (0, true));
+    assert!(
+        first.seen("GET /healthz ").iter().all(|seen| seen.field("host") == Some("health.test"))
+    );
+    let ready = world.gateway.probe("/readyz").json();
+    assert_eq!(ready["upstreams"]["u"][0]["healthy"], false);
+
+    second.answer("/healthz", Reply::new(500, "ill"));
+    wait(&second, 0);
+    let answer = send();
+    answer.expect_refusal(503, "upstream-unavailable");
+    assert!(answer.field("retry-after").is_some());
+
+    first.answer("/healthz", Reply::new(200, "well"));
+    wait(&first, 1);
+    send().expect(200);
+}
+
+#[test]
+fn an_app_that_fails_requests_is_left_out_for_a_while() {
+    let (first, second) = (Upstream::start(), Upstream::start());
+    let config = format!(
+        "upstreams:\n  - {{name: u, endpoints: [\"{}\", \"{}\"], retries: 1, eject: {{after_failures: 2, for: 1s}}}}\n{}",
+        first.url(),
+        second.url(),
+        routes(&["u"]),
+    );
+    let world = World::start(&[BASE, HOSTS, &config]);
+    let send = || world.plain().send(&Request::get("/u/x"));
+    first.down();
+    for _ in 0..12 {
+        send().expect(200);
+    }
+    let endpoint = format!("\"{}\"", first.address());
+    let ejections = || world.gateway.metric(&["gateway_upstream_ejections_total{", &endpoint]);
+    assert!(ejections() >= 1);
+    let failures = world.gateway.metric(&["gateway_upstream_failures_total{", "\"u\""]);
+    assert!(failures <= 4, "two, and one trial after each second: {failures}");
+    let before = first.seen("GET /u/x ").len();
+    // Back again: the trial after the pause finds it.
+    first.up();
+    until_true(Duration::from_secs(10), "it gets requests again", || {
+        send().expect(200);
+        first.seen("GET /u/x ").len() > before
+    });
+    // All left out: none is worse than one that may fail, and the answer is quick.
+    first.down();
+    second.down();
+    for _ in 0..6 {
+        send().expect_refusal(503, "upstream-unavailable");
+    }
+    second.up();
+    until_true(Duration::from_secs(10), "the first answer comes at once", || send().status == 200);
+}
+
+#[test]
+fn a_name_that_is_not_there_closes_its_route_alone() {
+    let config = format!(
+        "upstreams:\n  - {{name: gone, endpoints: [\"http://no-such-name.invalid:80\"]}}\n  - {{name: u, endpoints: [\"@UPSTREAM@\"], balance: {{hash: address}}}}\n{}",
+        routes(&["gone", "u"]),
+    );
+    let world = World::start(&[BASE, HOSTS, &config]);
+    let answer = world.plain().send(&Request::get("/gone/x"));
+    answer.expect_refusal(503, "upstream-unavailable");
+    assert!(answer.field("retry-after").is_some());
+    world.plain().send(&Request::get("/u/x")).expect(200);
+    until_true(Duration::from_secs(15), "the failure is counted", || {
+        world.gateway.metric(&["gateway_upstream_resolve_failures_total{", "\"gone\""]) >= 1
+    });
+}
+
+#[test]
+fn a_client_keeps_its_endpoint() {
+    let (first, second) = (Upstream::start(), Upstream::start());
+    let config = format!(
+        "upstreams:\n  - {{name: u, endpoints: [\"{}\", \"{}\"], balance: {{hash: address}}}}\n{}",
+        first.url(),
+        second.url(),
+        routes(&["u"]),
+    );
+    let world = World::start(&[BASE, HOSTS, &config]);
+    for _ in 0..6 {
+        world.plain().send(&Request::get("/u/x")).expect(200);
+    }
+    let shares = (first.seen("/u/x ").len(), second.seen("/u/x ").len());
+    assert!([(6, 0), (0, 6)].contains(&shares), "{shares:?}");
 }

@@ -32,17 +32,12 @@ const KEYS: &[&str] = &[
     "secrets",
     "state",
     "telemetry.traces",
-    "upstreams[].balance.hash",
-    "upstreams[].eject",
-    "upstreams[].health",
-    "upstreams[].tls.client_certificate",
 ];
 
 /// Values by the path of their key.
 const VALUES: &[(&str, &[&str])] = &[
     ("limits[].key", &["address_and_account"]),
     ("routes[].access.any_of[]", &["api_key", "client_certificate", "login"]),
-    ("upstreams[].balance", &["least_requests"]),
 ];
 
 /// Whether the key at `at` belongs to a later version.

@@ -274,10 +274,12 @@ pub enum Fault {
     },
     /// The upstream did not answer in time.
     UpstreamTimeout,
-    /// No endpoint of the upstream takes a connection.
+    /// No endpoint of the upstream takes a connection; not a byte of the request was sent.
     UpstreamUnavailable {
         /// What went wrong.
         reason: Cow<'static, str>,
+        /// When another attempt makes sense.
+        retry_after: Duration,
     },
 }
 
@@ -286,8 +288,10 @@ impl Fault {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Internal { .. } => 500,
-            Self::UpstreamFailed { .. } | Self::UpstreamUnavailable { .. } => 502,
-            Self::IssuerUnavailable { .. } | Self::Overloaded => 503,
+            Self::UpstreamFailed { .. } => 502,
+            Self::IssuerUnavailable { .. }
+            | Self::Overloaded
+            | Self::UpstreamUnavailable { .. } => 503,
             Self::UpstreamTimeout => 504,
         }
     }
@@ -321,7 +325,7 @@ impl Fault {
         match self {
             Self::Internal { reason }
             | Self::UpstreamFailed { reason }
-            | Self::UpstreamUnavailable { reason } => Cow::Borrowed(reason),
+            | Self::UpstreamUnavailable { reason, .. } => Cow::Borrowed(reason),
             Self::IssuerUnavailable { issuer, .. } => {
                 Cow::Owned(format!("no key of issuer {issuer} was ever had"))
             }
@@ -340,7 +344,10 @@ impl Fault {
             Self::Overloaded,
             Self::UpstreamFailed { reason: "sample".into() },
             Self::UpstreamTimeout,
-            Self::UpstreamUnavailable { reason: "sample".into() },
+            Self::UpstreamUnavailable {
+                reason: "sample".into(),
+                retry_after: Duration::from_secs(1),
+            },
         ]
     }
 }

@@ -85,14 +85,12 @@ fn denial_fields(denial: &Denial, fields: &mut Vec<(HeaderName, HeaderValue)>) {
 
 fn fault_fields(fault: &Fault, fields: &mut Vec<(HeaderName, HeaderValue)>) {
     match fault {
-        Fault::IssuerUnavailable { retry_after, .. } => {
+        Fault::IssuerUnavailable { retry_after, .. }
+        | Fault::UpstreamUnavailable { retry_after, .. } => {
             fields.push((RETRY_AFTER, seconds(*retry_after)));
         }
         Fault::Overloaded => fields.push((RETRY_AFTER, HeaderValue::from_static("1"))),
-        Fault::Internal { .. }
-        | Fault::UpstreamFailed { .. }
-        | Fault::UpstreamTimeout
-        | Fault::UpstreamUnavailable { .. } => {}
+        Fault::Internal { .. } | Fault::UpstreamFailed { .. } | Fault::UpstreamTimeout => {}
     }
 }
 

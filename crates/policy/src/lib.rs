@@ -44,5 +44,8 @@ pub use route::{BodyRules, Route, RouteTimeouts};
 pub use table::{PathPattern, PathPatternError, RouteTable, RouteTableBuilder, TableError};
 pub use trace::{NoTrace, Stage, Trace};
 pub use upgrade::UpgradeToken;
-pub use upstream::{Endpoint, HostHeader, UpstreamSettings, UpstreamTimeouts, UpstreamTls};
+pub use upstream::{
+    Balance, ClientPair, Ejection, Endpoint, HealthCheck, HostHeader, Place, Scheme,
+    UpstreamSettings, UpstreamTimeouts, UpstreamTls,
+};
 pub use verdict::{Decision, Grant, PreflightAnswer, Verdict};

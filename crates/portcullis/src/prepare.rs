@@ -14,7 +14,7 @@ use portcullis_config::snapshot::{
 use portcullis_core::{Clock, Secret, random};
 use portcullis_edge::ConnectionSettings;
 use portcullis_policy::{Handover, HeaderPolicy, IdentitySigner, Pipeline};
-use portcullis_proxy::{Pool, Recorder, Redaction, Serving, reserved_fields};
+use portcullis_proxy::{Pool, Recorder, Redaction, Resolver, Serving, reserved_fields};
 use portcullis_state::StateFolder;
 use portcullis_tls::{CertificateStore, TlsAcceptor, TlsPlan};
 use thiserror::Error;
@@ -105,6 +105,7 @@ pub(crate) fn prepare(
         handover,
         certificates,
         identity: identity.clone(),
+        pools: pools.clone(),
         routes: snapshot.pipeline.routes.names().clone(),
         admin: snapshot.admin,
         telemetry: snapshot.telemetry,
@@ -185,7 +186,7 @@ fn acceptors(
     snapshot.listeners.iter().map(one).collect()
 }
 
-/// A pool whose settings are as they were keeps its turn and its resolved names.
+/// A pool whose settings are as they were is kept, with all that is known of its endpoints.
 fn pools(
     snapshot: &Snapshot,
     previous: Option<&HashMap<Arc<str>, Arc<Pool>>>,
@@ -198,7 +199,7 @@ fn pools(
         let pool = match kept {
             Some(pool) => Arc::clone(pool),
             None => Arc::new(
-                Pool::new(Arc::clone(settings), clock.clone())
+                Pool::new(Arc::clone(settings), clock.clone(), &Resolver::System)
                     .map_err(|error| PrepareError::Upstream(Arc::clone(name), error))?,
             ),
         };

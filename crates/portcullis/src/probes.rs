@@ -37,6 +37,7 @@ fn readiness(runtime: &Runtime) -> Reply {
                 "last_reload_ok": runtime.last_reload_ok(),
             },
             "issuers": running.issuers_json(),
+            "upstreams": running.upstreams_json(),
             "certificates": running.certificates_json(runtime.clock()),
         }),
     )

@@ -1,6 +1,6 @@
 //! What outlives a reload, and what runs now.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,7 +9,7 @@ use portcullis_config::snapshot::{AdminTerms, TelemetryTerms};
 use portcullis_core::{Clock, Timestamp};
 use portcullis_policy::{Handover, IdentitySigner};
 use portcullis_proxy::metrics::raise;
-use portcullis_proxy::{Decisions, Metrics, Recorder};
+use portcullis_proxy::{Decisions, Metrics, Pool, Recorder};
 use portcullis_tls::CertificateStore;
 use prometheus::Registry;
 use serde_json::{Value, json};
@@ -47,6 +47,8 @@ pub(crate) struct Running {
     pub certificates: CertificateStore,
     /// Signs identity tokens, where a route asks for it.
     pub identity: Option<Arc<IdentitySigner>>,
+    /// Upstreams by name.
+    pub pools: HashMap<Arc<str>, Arc<Pool>>,
     /// Names of the routes.
     pub routes: BTreeSet<Arc<str>>,
     /// The listeners for operators.
@@ -223,6 +225,7 @@ impl Runtime {
             let held = i64::try_from(slots.held()).unwrap_or(i64::MAX);
             self.metrics.limits.slots.with_label_values(&[&**name]).set(held);
         }
+        self.metrics.upstreams.show(running.pools.values().map(|pool| &**pool));
         for certificate in running.certificates.status() {
             let left = certificate.not_after.since(self.clock.now()).as_secs_f64() / 86_400.0;
             for name in &certificate.names {
@@ -253,6 +256,18 @@ impl Running {
             (name.to_string(), state)
         };
         self.handover.keys.iter().map(one).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    /// Each upstream's endpoints, for `/readyz`.
+    pub(crate) fn upstreams_json(&self) -> Value {
+        let one = |(name, pool): (&Arc<str>, &Arc<Pool>)| {
+            let endpoints = pool
+                .status()
+                .into_iter()
+                .map(|status| json!({"endpoint": status.endpoint, "healthy": status.healthy}));
+            (name.to_string(), endpoints.collect::<Vec<_>>().into())
+        };
+        self.pools.iter().map(one).collect::<serde_json::Map<_, _>>().into()
     }
 
     /// Each certificate, for `/readyz`.

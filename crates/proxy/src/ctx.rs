@@ -10,6 +10,7 @@ use portcullis_policy::{CorsPolicy, Endpoint, Grant, Route, UpgradeToken};
 
 use crate::guard::{Cut, Watch};
 use crate::intake::Request;
+use crate::pool::{Lease, Target};
 use crate::record::Record;
 use crate::serving::Serving;
 use crate::tunnel::Gate;
@@ -49,6 +50,16 @@ pub struct Ctx {
     /// Whether the answer is one that goes on for as long as both sides like.
     pub(crate) streaming: bool,
     pub(crate) tries: u32,
+    /// Attempts that met a pooled connection which was closed.
+    pub(crate) stale: u32,
+    pub(crate) on_new_connection: bool,
+    /// The hold on the endpoint of the attempt under way.
+    pub(crate) lease: Option<Lease>,
+    pub(crate) tried: Vec<Target>,
+    /// Interim answers (1xx) so far.
+    pub(crate) interim: u32,
+    /// A final answer came, so that nothing is tried again.
+    pub(crate) answer_begun: bool,
     pub(crate) body_in: u64,
     pub(crate) body_out: u64,
     pub(crate) endpoint: Option<Endpoint>,
@@ -121,6 +132,12 @@ impl Ctx {
             body_ended: false,
             streaming: false,
             tries: 0,
+            stale: 0,
+            on_new_connection: false,
+            lease: None,
+            tried: Vec::new(),
+            interim: 0,
+            answer_begun: false,
             body_in: 0,
             body_out: 0,
             endpoint: None,

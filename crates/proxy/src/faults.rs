@@ -1,5 +1,7 @@
 //! From pingora's errors to our refusals: who failed decides between 4xx, 502 and 504.
 
+use std::time::Duration;
+
 use pingora::{Error, ErrorSource, ErrorType};
 use portcullis_core::{Denial, Fault, Refusal};
 use portcullis_edge::{MalformedBody, SlowBody};
@@ -27,7 +29,8 @@ pub(crate) fn refusal(error: &Error) -> Option<Refusal> {
         ) => None,
         (_, ErrorSource::Downstream) => Some(Denial::Malformed { reason: reason() }.into()),
         (_, ErrorSource::Upstream) if is_connect(error) => {
-            Some(Fault::UpstreamUnavailable { reason: reason() }.into())
+            let retry_after = Duration::from_secs(1);
+            Some(Fault::UpstreamUnavailable { reason: reason(), retry_after }.into())
         }
         (_, ErrorSource::Upstream) => Some(Fault::UpstreamFailed { reason: reason() }.into()),
         (_, ErrorSource::Internal | ErrorSource::Unset) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::{StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -17,11 +18,11 @@ use portcullis_policy::{Decision, NoTrace, Verdict};
 
 use crate::ctx::{Ctx, Manner};
 use crate::intake::Request;
+use crate::pool::Attempt;
 use crate::serving::Serving;
-use crate::{answer, body, faults, request_fields, response_fields, streams, tunnel};
-
-/// Attempts beyond the configured ones when a pooled connection turns out to be closed.
-const STALE_TRIES: u32 = 2;
+use crate::{
+    answer, answer_gate, body, faults, request_fields, response_fields, retries, streams, tunnel,
+};
 
 /// The gateway as pingora drives it.
 #[derive(Debug)]
@@ -157,20 +158,31 @@ impl ProxyHttp for Gateway {
             return Error::e_explain(ErrorType::InternalError, "the upstream has no pool");
         };
         let wait = streams::read_timeout(ctx, &grant);
-        match pool.peer(wait).await {
-            Ok((mut peer, endpoint)) => {
+        // The hold of the attempt before is let go first: it counts for the choice.
+        ctx.lease = None;
+        let attempt = Attempt {
+            client: ctx.client,
+            tried: &ctx.tried,
+            read: wait,
+            is_call: ctx.manner == Manner::Grpc,
+            on_new_connection: ctx.on_new_connection,
+        };
+        match pool.peer(&attempt).await {
+            Ok((mut peer, lease)) => {
                 if matches!(ctx.manner, Manner::Upgrade(_)) {
                     tunnel::prepare(&mut peer, ctx, wait);
                 }
-                ctx.upstream_address = Some(endpoint.authority());
-                ctx.endpoint = Some(endpoint.clone());
+                ctx.upstream_address = Some(lease.member.label.to_string());
+                ctx.endpoint = Some(lease.member.endpoint.clone());
+                ctx.tried.push(lease.target.clone());
+                ctx.lease = Some(lease);
                 ctx.upstream_started.get_or_insert_with(|| serving.clock.monotonic());
                 Ok(Box::new(peer))
             }
             Err(fault) => {
-                count_failure(ctx, "resolve");
+                count_failure(ctx, "unavailable");
                 ctx.pending = Some(fault.into());
-                Err(Error::explain(ErrorType::HTTPStatus(502), "no address"))
+                Err(Error::explain(ErrorType::HTTPStatus(503), "no endpoint"))
             }
         }
     }
@@ -227,6 +239,28 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        answer: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        let asked_to_switch = session.req_header().headers.contains_key(header::UPGRADE);
+        if let Err(reason) = answer_gate::judge(answer, ctx.interim, asked_to_switch) {
+            ctx.pending = Some(Fault::UpstreamFailed { reason: reason.into() }.into());
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, reason).into_up());
+        }
+        if answer.status.is_informational() && answer.status != StatusCode::SWITCHING_PROTOCOLS {
+            ctx.interim += 1;
+        } else {
+            ctx.answer_begun = true;
+            if let Some(lease) = &ctx.lease {
+                lease.succeeded();
+            }
+        }
+        Ok(())
+    }
+
     async fn response_filter(
         &self,
         session: &mut Session,
@@ -271,9 +305,9 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        count_failure(ctx, faults::kind(&error));
+        note_failure(ctx, &error);
         // Not a byte was sent, so that any method may be tried again.
-        error.set_retry(ctx.tries <= retries(ctx) && !ctx.remaining().is_zero());
+        error.set_retry(ctx.tries <= retries::allowed(ctx) && !ctx.remaining().is_zero());
         error
     }
 
@@ -285,22 +319,11 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
         reused: bool,
     ) -> Box<Error> {
-        if ctx.pending.is_none() && error.esource() == &pingora::ErrorSource::Upstream {
-            count_failure(ctx, faults::kind(&error));
+        let again = retries::is_due(session, ctx, &error, reused);
+        if error.esource() == &pingora::ErrorSource::Upstream && !(again && reused) {
+            note_failure(ctx, &error);
         }
-        let replayable = session.req_header().method.is_idempotent()
-            && !session.as_ref().retry_buffer_truncated()
-            && session.response_written().is_none()
-            && !ctx.remaining().is_zero();
-        if replayable {
-            error.retry.decide_reuse(reused);
-        } else {
-            error.set_retry(false);
-        }
-        let allowed = retries(ctx) + if reused { STALE_TRIES } else { 0 };
-        if ctx.tries > allowed {
-            error.set_retry(false);
-        }
+        error.set_retry(again);
         error
     }
 
@@ -344,8 +367,12 @@ impl ProxyHttp for Gateway {
     }
 }
 
-fn retries(ctx: &Ctx) -> u32 {
-    ctx.grant.as_ref().map_or(0, |grant| grant.route().forward.upstream.retries)
+/// An endpoint failed an attempt: counted, and held against it.
+fn note_failure(ctx: &Ctx, error: &Error) {
+    count_failure(ctx, faults::kind(error));
+    if let Some(lease) = &ctx.lease {
+        lease.failed();
+    }
 }
 
 fn count_failure(ctx: &Ctx, kind: &str) {

@@ -1,6 +1,7 @@
 //! The adapter between the pipeline and pingora's `HttpProxy`: phases, upstreams, answers, records.
 
 mod answer;
+mod answer_gate;
 mod body;
 pub mod ctx;
 mod faults;
@@ -14,6 +15,7 @@ pub mod record;
 pub mod redact;
 mod request_fields;
 mod response_fields;
+mod retries;
 pub mod serving;
 mod streams;
 mod tunnel;
@@ -21,7 +23,7 @@ mod tunnel;
 pub use gateway::Gateway;
 pub use guard::{App, Guarded};
 pub use metrics::Metrics;
-pub use pool::{Pool, PoolError};
+pub use pool::{EndpointStatus, Pool, PoolError, Resolver};
 pub use record::{Decisions, LogSink, Record, Recorder};
 pub use redact::Redaction;
 pub use request_fields::reserved_fields;

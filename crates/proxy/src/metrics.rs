@@ -7,6 +7,10 @@ use prometheus::{
     Opts, Registry, Result,
 };
 
+pub use crate::metrics::upstreams::UpstreamMetrics;
+
+mod upstreams;
+
 /// Buckets of request durations, in seconds.
 const BUCKETS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -39,15 +43,6 @@ pub struct RequestMetrics {
     pub duration: HistogramVec,
     /// `gateway_denials_total{code}`.
     pub denials: IntCounterVec,
-}
-
-/// Of upstreams.
-#[derive(Debug)]
-pub struct UpstreamMetrics {
-    /// `gateway_upstream_failures_total{upstream,kind}`.
-    pub failures: IntCounterVec,
-    /// `gateway_upstream_retries_total{upstream}`.
-    pub retries: IntCounterVec,
 }
 
 /// Of issuers' keys, all by `issuer`.
@@ -233,23 +228,6 @@ impl RequestMetrics {
                 "gateway_denials_total",
                 "Requests refused, by code.",
                 &["code"],
-            )?,
-        })
-    }
-}
-
-impl UpstreamMetrics {
-    fn new(make: &Maker<'_>) -> Result<Self> {
-        Ok(Self {
-            failures: make.counters(
-                "gateway_upstream_failures_total",
-                "Failed attempts at an upstream.",
-                &["upstream", "kind"],
-            )?,
-            retries: make.counters(
-                "gateway_upstream_retries_total",
-                "Attempts at an upstream after the first.",
-                &["upstream"],
             )?,
         })
     }

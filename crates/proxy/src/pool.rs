@@ -1,39 +1,78 @@
-//! Upstreams at work: endpoints in turn, names resolved in the background, one peer per attempt.
+//! Upstreams at work: which endpoints can be used, which one gets a request, one peer per attempt.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::{IpAddr, SocketAddr};
+mod balance;
+mod ejection;
+mod health;
+mod member;
+mod names;
+mod peers;
+
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-use pingora::protocols::ALPN;
-use pingora::upstreams::peer::{H1UpgradePolicy, HttpPeer, HttpUpstreamRequestPolicy};
-use pingora::utils::tls::{WrappedX509, parse_x509};
+use pingora::upstreams::peer::HttpPeer;
 use portcullis_core::{Clock, Fault};
-use portcullis_policy::{Endpoint, UpstreamSettings};
+use portcullis_policy::UpstreamSettings;
 use thiserror::Error;
+use tokio::task::JoinHandle;
 
-/// How long an answer of the resolver is used before it is asked again in the background.
-const RESOLVE_EVERY: Duration = Duration::from_secs(5);
+use crate::pool::balance::Candidate;
+use crate::pool::member::{Address, Member};
+pub(crate) use crate::pool::member::{Lease, Target};
+pub use crate::pool::names::Resolver;
+use crate::pool::peers::Peers;
+
+/// `Retry-After` where nothing better is known.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Why a pool could not be built. The file must be mended.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// The trust bundle holds something that is no certificate.
-    #[error("a certificate of the trust bundle cannot be read")]
+    /// The trust bundle or the client's chain holds something that is no certificate.
+    #[error("a certificate cannot be read")]
     Trust,
 }
 
 /// A named pool of endpoints; outlives a reload that does not change its settings.
 pub struct Pool {
     settings: Arc<UpstreamSettings>,
-    endpoints: Vec<Arc<Resolved>>,
+    members: Vec<Arc<Member>>,
+    peers: Arc<Peers>,
     next: AtomicUsize,
-    trust: Option<Arc<[WrappedX509]>>,
-    group: u64,
+    apart: AtomicU64,
     clock: Clock,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// What is known of one endpoint.
+#[derive(Clone, Debug)]
+pub struct EndpointStatus {
+    /// As the file names it.
+    pub endpoint: String,
+    /// Whether it gets requests: its checks are good, and it is not left out.
+    pub healthy: bool,
+    /// Requests under way at it.
+    pub requests: usize,
+    /// How often it was left out.
+    pub ejections: u64,
+}
+
+/// What an attempt asks for.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    /// Whose request it is.
+    pub(crate) client: Option<IpAddr>,
+    /// Where the request was tried before.
+    pub(crate) tried: &'a [Target],
+    /// Longest wait for bytes.
+    pub(crate) read: Duration,
+    /// Whether it is a gRPC call.
+    pub(crate) is_call: bool,
+    /// Whether it must not go over a connection that stood unused.
+    pub(crate) on_new_connection: bool,
 }
 
 impl std::fmt::Debug for Pool {
@@ -42,40 +81,38 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-#[derive(Debug)]
-struct Resolved {
-    endpoint: Endpoint,
-    addresses: ArcSwapOption<Answer>,
-    asking: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Answer {
-    addresses: Vec<SocketAddr>,
-    at: Duration,
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
 }
 
 impl Pool {
-    /// Builds the pool; resolves nothing yet.
-    pub fn new(settings: Arc<UpstreamSettings>, clock: Clock) -> Result<Self, PoolError> {
-        let trust = settings.tls.as_ref().and_then(|tls| tls.trust.as_ref());
-        let trust = trust.map(|ders| wrap(ders)).transpose()?;
-        let endpoints = settings.endpoints.iter().map(|endpoint| {
-            let addresses = ArcSwapOption::empty();
-            Arc::new(Resolved {
-                endpoint: endpoint.clone(),
-                addresses,
-                asking: AtomicBool::new(false),
-            })
-        });
-        Ok(Self {
-            endpoints: endpoints.collect(),
-            next: AtomicUsize::new(0),
-            group: group(&settings),
-            trust,
-            settings,
-            clock,
-        })
+    /// Builds the pool, and starts to resolve its names and to check its endpoints: on the runtime
+    /// it is called on, until it is dropped.
+    pub fn new(
+        settings: Arc<UpstreamSettings>,
+        clock: Clock,
+        resolver: &Resolver,
+    ) -> Result<Self, PoolError> {
+        let peers = Arc::new(Peers::new(Arc::clone(&settings))?);
+        let members: Vec<_> = settings
+            .endpoints
+            .iter()
+            .map(|endpoint| Arc::new(Member::new(endpoint.clone())))
+            .collect();
+        let mut tasks = Vec::new();
+        for member in &members {
+            if let Address::Named(name) = &member.address {
+                tasks.push(tokio::spawn(Arc::clone(name).keep(resolver.clone())));
+            }
+            if let Some(terms) = &settings.health {
+                let (member, peers) = (Arc::clone(member), Arc::clone(&peers));
+                tasks.push(tokio::spawn(health::keep(member, peers, terms.clone())));
+            }
+        }
+        let (next, apart) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Ok(Self { settings, members, peers, next, apart, clock, tasks })
     }
 
     /// Its settings.
@@ -83,107 +120,96 @@ impl Pool {
         &self.settings
     }
 
-    /// The peer for the next attempt, and its endpoint.
-    pub(crate) async fn peer(&self, read: Duration) -> Result<(HttpPeer, &Endpoint), Fault> {
+    /// What is known of its endpoints.
+    pub fn status(&self) -> Vec<EndpointStatus> {
+        let now = self.clock.monotonic();
+        let one = |member: &Arc<Member>| EndpointStatus {
+            endpoint: member.label.to_string(),
+            healthy: member.is_well() && member.is_open(now),
+            requests: member.requests(),
+            ejections: member.ejections(),
+        };
+        self.members.iter().map(one).collect()
+    }
+
+    /// How often names of it could not be resolved.
+    pub fn resolve_failures(&self) -> u64 {
+        let failures = |member: &Arc<Member>| match &member.address {
+            Address::Named(name) => name.failures(),
+            Address::Literal(_) | Address::Unix(_) => 0,
+        };
+        self.members.iter().map(failures).sum()
+    }
+
+    /// The peer for the next attempt, and the hold on its endpoint.
+    pub(crate) async fn peer(&self, attempt: &Attempt<'_>) -> Result<(HttpPeer, Lease), Fault> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let unavailable = |reason: String| Fault::UpstreamUnavailable { reason: reason.into() };
-        let index = turn.checked_rem(self.endpoints.len()).unwrap_or_default();
-        let Some(resolved) = self.endpoints.get(index) else {
-            return Err(unavailable("no endpoint".to_owned()));
-        };
-        let address = resolved.address(turn, &self.clock).await.map_err(unavailable)?;
-        Ok((self.peer_at(address, &resolved.endpoint, read), &resolved.endpoint))
-    }
-
-    fn peer_at(&self, address: SocketAddr, endpoint: &Endpoint, read: Duration) -> HttpPeer {
-        let timeouts = &self.settings.timeouts;
-        let server_name = self.settings.tls.as_ref().and_then(|tls| tls.server_name.as_ref());
-        // Never empty: pingora's rustls connector checks no certificate for an empty name.
-        let server_name = server_name.unwrap_or(&endpoint.host).to_string();
-        let mut peer = HttpPeer::new(address, endpoint.https, server_name);
-        peer.group_key = self.group;
-        let options = &mut peer.options;
-        options.alpn = ALPN::H1;
-        options.ca.clone_from(&self.trust);
-        options.connection_timeout = Some(timeouts.connect);
-        options.total_connection_timeout = Some(timeouts.connect);
-        options.read_timeout = Some(read);
-        options.write_timeout = Some(timeouts.write);
-        options.idle_timeout = Some(timeouts.idle);
-        options.http_upstream_request_policy = upstream_request_policy();
-        peer
-    }
-}
-
-/// Hop-by-hop fields go, no upgrade passes.
-fn upstream_request_policy() -> HttpUpstreamRequestPolicy {
-    HttpUpstreamRequestPolicy {
-        h1_upgrade: H1UpgradePolicy::Deny,
-        ..HttpUpstreamRequestPolicy::default()
-    }
-}
-
-fn wrap(ders: &[Vec<u8>]) -> Result<Arc<[WrappedX509]>, PoolError> {
-    let sound = |der: &Vec<u8>| rustls_pki_types::CertificateDer::from(der.as_slice()).len() > 1;
-    if !ders.iter().all(sound) {
-        return Err(PoolError::Trust);
-    }
-    Ok(ders.iter().map(|der| WrappedX509::new(der.clone(), parse_x509)).collect())
-}
-
-/// Connections are reused only within one upstream and one set of TLS settings.
-fn group(settings: &UpstreamSettings) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    settings.name.hash(&mut hasher);
-    if let Some(tls) = &settings.tls {
-        tls.trust.hash(&mut hasher);
-        tls.server_name.hash(&mut hasher);
-    }
-    hasher.finish()
-}
-
-impl Resolved {
-    /// An address of the endpoint: a literal, a fresh answer, or the last good one while a new one
-    /// is asked for.
-    async fn address(self: &Arc<Self>, turn: usize, clock: &Clock) -> Result<SocketAddr, String> {
-        if let Ok(literal) = self.endpoint.host.parse::<IpAddr>() {
-            return Ok(SocketAddr::new(literal, self.endpoint.port));
-        }
-        let answer = if let Some(answer) = self.addresses.load_full() {
-            if clock.monotonic().saturating_sub(answer.at) >= RESOLVE_EVERY {
-                self.refresh(clock.clone());
+        let mut left: Vec<&Arc<Member>> = self.usable(attempt.tried);
+        let mut reason = "no endpoint is healthy".to_owned();
+        let patience = self.settings.timeouts.connect;
+        while let Some(member) = self.choose(&mut left, turn, attempt.client) {
+            match member.target(turn, attempt.tried, patience).await {
+                Ok(target) => return self.take(member, target, attempt),
+                Err(error) => reason = error,
             }
-            answer
+        }
+        Err(Fault::UpstreamUnavailable { reason: reason.into(), retry_after: self.retry_after() })
+    }
+
+    /// Endpoints whose checks are good and that are not left out. Where requests alone left all
+    /// out, all are taken: no answer is worse than one that may fail.
+    fn usable(&self, tried: &[Target]) -> Vec<&Arc<Member>> {
+        let now = self.clock.monotonic();
+        let well: Vec<_> = self.members.iter().filter(|member| member.is_well()).collect();
+        let open: Vec<_> = well.iter().filter(|member| member.is_open(now)).copied().collect();
+        let usable = if open.is_empty() { well } else { open };
+        let is_new = |member: &&Arc<Member>| !tried.iter().any(|one| member.is_only_at(one));
+        let new: Vec<_> = usable.iter().copied().filter(is_new).collect();
+        if new.is_empty() { usable } else { new }
+    }
+
+    /// Takes one out of those left.
+    fn choose<'m>(
+        &self,
+        left: &mut Vec<&'m Arc<Member>>,
+        turn: usize,
+        client: Option<IpAddr>,
+    ) -> Option<&'m Arc<Member>> {
+        let candidates: Vec<_> = left
+            .iter()
+            .map(|member| Candidate { label: &member.label, requests: member.requests() })
+            .collect();
+        let index = balance::choose(&candidates, self.settings.balance, turn, client)?;
+        Some(left.remove(index))
+    }
+
+    fn take(
+        &self,
+        member: &Arc<Member>,
+        target: Target,
+        attempt: &Attempt<'_>,
+    ) -> Result<(HttpPeer, Lease), Fault> {
+        // A key of its own finds no pooled connection; the new one idles out under it.
+        let apart = if attempt.on_new_connection {
+            self.apart.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
         } else {
-            self.resolve(clock).await?
+            0
         };
-        let index = turn.checked_rem(answer.addresses.len()).unwrap_or_default();
-        answer.addresses.get(index).copied().ok_or_else(|| "the name has no address".to_owned())
+        let endpoint = &member.endpoint;
+        let peer = self.peers.peer(&target, endpoint, attempt.read, attempt.is_call, apart);
+        let peer = peer.map_err(|reason| Fault::UpstreamUnavailable {
+            reason: reason.into(),
+            retry_after: self.retry_after(),
+        })?;
+        let terms = self.settings.eject.clone();
+        Ok((peer, Lease::take(Arc::clone(member), target, terms, self.clock.clone())))
     }
 
-    fn refresh(self: &Arc<Self>, clock: Clock) {
-        if self.asking.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let this = Arc::clone(self);
-        tokio::spawn(async move {
-            if let Err(reason) = this.resolve(&clock).await {
-                tracing::warn!(host = %this.endpoint.host, %reason, "upstream name not resolved, the last addresses stay");
-            }
-            this.asking.store(false, Ordering::Release);
-        });
-    }
-
-    async fn resolve(&self, clock: &Clock) -> Result<Arc<Answer>, String> {
-        let found = tokio::net::lookup_host((&*self.endpoint.host, self.endpoint.port)).await;
-        let mut addresses: Vec<SocketAddr> = found.map_err(|error| error.to_string())?.collect();
-        addresses.sort_unstable();
-        addresses.dedup();
-        if addresses.is_empty() {
-            return Err("the name has no address".to_owned());
-        }
-        let answer = Arc::new(Answer { addresses, at: clock.monotonic() });
-        self.addresses.store(Some(Arc::clone(&answer)));
-        Ok(answer)
+    /// When another attempt makes sense: after the next check.
+    fn retry_after(&self) -> Duration {
+        self.settings.health.as_ref().map_or(SOON, |health| health.every.max(SOON))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use rcgen::{
 };
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -69,8 +70,23 @@ impl CertificateAuthority {
 
     /// A certificate for `names`, signed by it.
     pub fn issue(&self, names: &[&str]) -> Pair {
+        self.sign(&Self::params(names))
+    }
+
+    /// The same, but it ended long ago.
+    pub fn issue_expired(&self, names: &[&str]) -> Pair {
+        let mut params = Self::params(names);
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        self.sign(&params)
+    }
+
+    fn params(names: &[&str]) -> CertificateParams {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let params = CertificateParams::new(names).expect("valid names");
+        CertificateParams::new(names).expect("valid names")
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate").pem();
         Pair { certificate, key: key.serialize_pem() }
@@ -80,16 +96,32 @@ impl CertificateAuthority {
 impl Pair {
     /// Settings of a server that shows it.
     pub fn server_config(&self) -> Arc<ServerConfig> {
-        let chain = certificates(&self.certificate);
-        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key");
-        let config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .expect("a pair");
-        Arc::new(config)
+        let config = server_builder().with_no_client_auth();
+        Arc::new(config.with_single_cert(self.chain(), self.private_key()).expect("a pair"))
     }
+
+    /// The same, for clients that show a certificate of `clients`.
+    pub fn server_config_for(&self, clients: &CertificateAuthority) -> Arc<ServerConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates(clients.pem()));
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+        let verifier = verifier.build().expect("a verifier");
+        let config = server_builder().with_client_cert_verifier(verifier);
+        Arc::new(config.with_single_cert(self.chain(), self.private_key()).expect("a pair"))
+    }
+
+    fn chain(&self) -> Vec<CertificateDer<'static>> {
+        certificates(&self.certificate)
+    }
+
+    fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key")
+    }
+}
+
+fn server_builder() -> rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier> {
+    let builder = ServerConfig::builder_with_provider(provider());
+    builder.with_safe_default_protocol_versions().expect("versions")
 }
 
 fn provider() -> Arc<CryptoProvider> {

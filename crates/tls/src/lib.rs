@@ -20,7 +20,7 @@ pub use acceptor::TlsAcceptor;
 pub use alert::Alert;
 pub use error::TlsError;
 pub use names::NameTable;
-pub use pair::CertifiedPair;
+pub use pair::{CertifiedPair, check_client_pair, is_certificate};
 pub use plan::{Minimum, Protocol, TlsPlan};
 pub use provider::{install, provider};
 pub use source::{CertificateSources, FilePair};

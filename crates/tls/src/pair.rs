@@ -89,6 +89,28 @@ impl CertifiedPair {
     }
 }
 
+/// Whether a client may show `chain` with `key`: readable, and the key belongs to the first.
+pub fn check_client_pair(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKeyDer<'static>,
+) -> Result<(), TlsError> {
+    if !chain.iter().all(|der| is_certificate(der)) {
+        let reason = "a certificate of the chain cannot be read".to_owned();
+        return Err(TlsError::InvalidChain { reason });
+    }
+    let invalid = |error: rustls::Error| TlsError::InvalidChain { reason: error.to_string() };
+    let signer = provider().key_provider.load_private_key(key.clone_key()).map_err(invalid)?;
+    match CertifiedKey::new(chain, signer).keys_match() {
+        Err(rustls::Error::InconsistentKeys(_)) => Err(TlsError::KeyMismatch),
+        other => other.map_err(invalid),
+    }
+}
+
+/// Whether these bytes are an X.509 certificate in DER, and nothing else.
+pub fn is_certificate(der: &[u8]) -> bool {
+    X509Certificate::from_der(der).is_ok_and(|(rest, _)| rest.is_empty())
+}
+
 impl fmt::Debug for CertifiedPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CertifiedPair")

@@ -260,6 +260,11 @@ pub(super) fn check_certificates(
         problems.push(problem.expected("certificates in PEM"));
         return None;
     }
+    if !ders.iter().all(|der| portcullis_tls::is_certificate(der)) {
+        let problem = Problem::new(at.clone(), "a certificate of this file cannot be read");
+        problems.push(problem.expected("certificates in PEM"));
+        return None;
+    }
     Some(ders)
 }
 

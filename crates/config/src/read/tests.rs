@@ -227,20 +227,6 @@ fn what_is_wrong_is_left_out_and_the_rest_keeps_its_place() {
 fn keys_of_later_versions_are_said_so() {
     check("state: {shared: memory}", "state", "`state` is not in this version", "", "");
     check(
-        "upstreams: [{balance: least_requests}]",
-        "upstreams[0].balance",
-        "`least_requests` is not in this version",
-        "",
-        "",
-    );
-    check(
-        "upstreams: [{balance: {hash: address}}]",
-        "upstreams[0].balance.hash",
-        "`hash` is not in this version",
-        "",
-        "",
-    );
-    check(
         "limits: [{key: address_and_account}]",
         "limits[0].key",
         "`address_and_account` is not in this version",

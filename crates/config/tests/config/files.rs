@@ -152,7 +152,7 @@ fn the_view_has_defaults_and_references_as_written() {
     assert_eq!(view["routes"][0]["access"], "public");
     assert_eq!(view["clients"]["trusted_proxies"], serde_json::json!([]));
     let upstream = &loaded.snapshot.upstreams["app"];
-    assert_eq!(&*upstream.endpoints[0].host, "127.0.0.1");
+    assert_eq!(upstream.endpoints[0].to_string(), "127.0.0.1:8000");
     assert_eq!(upstream.timeouts.idle, Duration::from_secs(4));
 }
 

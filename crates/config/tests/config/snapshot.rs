@@ -133,7 +133,7 @@ fn upstreams() {
     let snapshot = snapshot();
     let app = &snapshot.upstreams["app"];
     let endpoint = &app.endpoints[0];
-    assert_eq!((endpoint.https, &*endpoint.host, endpoint.port), (true, "app.test", 8000));
+    assert_eq!((endpoint.is_https(), endpoint.to_string().as_str()), (true, "app.test:8000"));
     assert_eq!((app.timeouts.connect, app.timeouts.response_head), (SECOND, SECOND * 2));
     assert_eq!((app.timeouts.between_reads, app.timeouts.write), (SECOND * 3, SECOND * 4));
     assert_eq!((app.timeouts.idle, app.retries), (SECOND * 5, 0));

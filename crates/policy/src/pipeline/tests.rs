@@ -93,6 +93,9 @@ fn route(name: &str, methods: &[&str], access: Access) -> Route {
     let upstream = Arc::new(UpstreamSettings {
         name: "app".into(),
         endpoints: Vec::new(),
+        balance: crate::Balance::RoundRobin,
+        health: None,
+        eject: crate::Ejection::default(),
         timeouts: UpstreamTimeouts::default(),
         retries: 1,
         tls: None,

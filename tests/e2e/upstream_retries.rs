@@ -1,0 +1,139 @@
+//! What is tried again and what is not (RFC 9110 §9.2.2): a GET survives a closed connection, a
+//! POST is never sent twice.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, sleep};
+use std::time::Duration;
+
+use portcullis_testkit::scripted::{frame, greet, read_request, read_stream};
+use portcullis_testkit::{Request, Scripted};
+
+use crate::world::{BASE, HOSTS, World};
+
+/// `:status: 200` as HPACK has it, and `END_HEADERS | END_STREAM`.
+const WELL: (&[u8], u8) = (&[0x88], 5);
+
+fn before(endpoint: &str, retries: u32) -> World {
+    let config = format!(
+        "upstreams: [{{name: u, endpoints: [\"{endpoint}\"], retries: {retries}}}]\n\
+         routes:\n  - {{name: app, path: \"/{{*rest}}\", access: public, forward: {{upstream: u}}}}\n"
+    );
+    World::start(&[BASE, HOSTS, &config])
+}
+
+#[test]
+fn c49_an_app_that_closes_idle_connections_costs_no_get() {
+    const IDLE: Duration = Duration::from_millis(40);
+    let posts = Arc::new(AtomicUsize::new(0));
+    let executed = Arc::clone(&posts);
+    let app = Scripted::start(move |mut stream, _| {
+        stream.set_read_timeout(Some(IDLE)).ok();
+        while let Some(request) = read_request(&mut stream) {
+            if request.starts_with(b"POST") {
+                executed.fetch_add(1, Ordering::SeqCst);
+            }
+            if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").is_err() {
+                return;
+            }
+        }
+    });
+    let world = Arc::new(before(&app.url(), 0));
+    let workers: Vec<_> = (0..4_u64)
+        .map(|worker| {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                let mut connection = world.plain().connect();
+                let mut sent = 0;
+                for turn in 0..50_u64 {
+                    // Around the moment at which the app closes.
+                    sleep(Duration::from_millis(36 + (worker * 7 + turn) % 9));
+                    let answer = connection.send(&Request::get("/x"));
+                    assert_eq!(answer.status, 200, "a GET is never lost: {answer:?}");
+                    sleep(Duration::from_millis(36 + (worker * 5 + turn) % 9));
+                    let answer = world.plain().send(&Request::post("/x", "once"));
+                    assert!([200, 502].contains(&answer.status), "{answer:?}");
+                    sent += 1;
+                }
+                sent
+            })
+        })
+        .collect();
+    let sent: usize = workers.into_iter().map(|worker| worker.join().unwrap()).sum();
+    assert!(posts.load(Ordering::SeqCst) <= sent, "no POST was executed twice");
+}
+
+#[test]
+fn c49_a_post_that_was_read_is_not_sent_again() {
+    // The first request of a connection is answered, the second read and cut.
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&requests);
+    let app = Scripted::start(move |mut stream, _| {
+        read_request(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").ok();
+        if read_request(&mut stream).is_some() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let world = before(&app.url(), 2);
+    let client = world.plain();
+    client.send(&Request::get("/x")).expect(200);
+    client.send(&Request::post("/x", "once")).expect_refusal(502, "upstream-failed");
+    assert_eq!((requests.load(Ordering::SeqCst), app.connections()), (1, 1));
+    // A GET is: over a new connection.
+    client.send(&Request::get("/x")).expect(200);
+    client.send(&Request::get("/x")).expect(200);
+    assert_eq!(requests.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn retries_are_as_many_as_said() {
+    let app = Scripted::start(|mut stream, _| drop(read_request(&mut stream)));
+    for (retries, method, connections) in [(0, "GET", 1), (2, "GET", 3), (2, "POST", 1)] {
+        let before_it = app.connections();
+        let world = before(&app.url(), retries);
+        world.plain().send(&Request::new(method, "/x")).expect_refusal(502, "upstream-failed");
+        assert_eq!(app.connections() - before_it, connections, "{retries} {method}");
+    }
+}
+
+/// What an HTTP/2 app says to the first request, and whether it closes then; all others get 200.
+#[track_caller]
+fn over_h2(first: fn(u32) -> (Vec<u8>, bool), method: &str) -> (u16, usize) {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&requests);
+    let app = Scripted::start(move |mut connection, _| {
+        greet(&mut connection);
+        while let Some(stream) = read_stream(&mut connection) {
+            let (bytes, closes) = match counted.fetch_add(1, Ordering::SeqCst) {
+                0 => first(stream),
+                _ => (frame(1, WELL.1, stream, WELL.0), false),
+            };
+            connection.write_all(&bytes).ok();
+            if closes {
+                return;
+            }
+        }
+    });
+    let world = before(&format!("h2c://{}", app.address()), 1);
+    let answer = world.plain().send(&Request::new(method, "/x").body("once"));
+    (answer.status, requests.load(Ordering::SeqCst))
+}
+
+#[test]
+fn c49_over_http2_only_what_was_not_processed_is_sent_again() {
+    assert_eq!(over_h2(|stream| (frame(1, WELL.1, stream, WELL.0), false), "POST"), (200, 1));
+    // REFUSED_STREAM, and GOAWAY for streams beyond the last that was taken: not processed.
+    assert_eq!(over_h2(|stream| (frame(3, 0, stream, &[0, 0, 0, 7]), false), "POST"), (200, 2));
+    assert_eq!(over_h2(|_| (frame(7, 0, 0, &[0; 8]), false), "POST"), (200, 2));
+    assert_eq!(over_h2(|_| (frame(7, 0, 0, &[0; 8]), true), "POST"), (200, 2));
+    // Taken and then lost, reset, or answered with nonsense: it may have been processed.
+    assert_eq!(over_h2(|_| (frame(7, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]), true), "POST"), (502, 1));
+    assert_eq!(over_h2(|_| (frame(7, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 2]), true), "POST"), (502, 1));
+    assert_eq!(over_h2(|stream| (frame(3, 0, stream, &[0, 0, 0, 8]), false), "POST"), (502, 1));
+    assert_eq!(over_h2(|_| (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), true), "POST"), (502, 1));
+    assert_eq!(over_h2(|_| (Vec::new(), true), "POST"), (502, 1));
+    // A GET may be processed twice.
+    assert_eq!(over_h2(|_| (Vec::new(), true), "GET"), (200, 2));
+}
