@@ -389,3 +389,17 @@ fn a_request_ends_when_its_time_is_over() {
     let answer = WORLD.plain().send(&Request::get(format!("/quick/{mark}")));
     answer.expect_refusal(504, "upstream-timeout");
 }
+
+#[test]
+fn the_type_of_a_call_changes_nothing_in_http_1() {
+    let mark = marker("call");
+    let framing = "Content-Type: application/grpc\r\nTransfer-Encoding: chunked";
+    let mut connection = WORLD.plain().connect();
+    connection.write(format!("{}5\r\nhello\r\n", head("/open", &mark, framing)));
+    std::thread::sleep(Duration::from_millis(100));
+    connection.write("ZZ\r\n");
+    connection.read().expect("an answer").expect_refusal(400, "malformed-request");
+    WORLD.upstream.saw_nothing_of(&mark);
+    let call = Request::get("/api/x").field("content-type", "application/grpc");
+    WORLD.plain().send(&call).expect_refusal(401, "credential-missing");
+}

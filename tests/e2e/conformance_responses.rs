@@ -29,21 +29,6 @@ upstreams: [{name: u, endpoints: ["http://@ORIGIN@"]}]
 routes: [{name: all, path: "/{*rest}", access: public, forward: {upstream: u}}]
 "#;
 
-/// Answers that pass and should be a 502: framing that two readers could take differently, framing
-/// or a flood of interim answers, a bare LF as a line end. Nobody gets another's bytes by them.
-const KNOWN: [&str; 10] = [
-    "103-cl",
-    "103-flood",
-    "103-te",
-    "cl-list",
-    "split-lf",
-    "te-chunked-identity",
-    "te-gzip",
-    "te-twice",
-    "te-unknown",
-    "two-cl-same",
-];
-
 type Script = Arc<BTreeMap<String, Vec<u8>>>;
 
 /// Name of an answer, and its bytes.
@@ -127,6 +112,10 @@ fn fault(said: &Answers, canary: &str, ended: bool) -> Option<String> {
     }
 }
 
+/// A bare LF in a field of an app's answer: the engine takes it for the end of a line, as RFC 9112
+/// §2.2 lets it, and nothing behind the engine can tell. It is the app's own field that is split.
+const NOT_SEEN: &str = "split-lf";
+
 #[test]
 fn a_client_gets_one_answer_for_one_request() {
     let script = script();
@@ -154,8 +143,7 @@ fn a_client_gets_one_answer_for_one_request() {
             faults.push(format!("HTTP/2 {name}: a field was split"));
         }
     }
-    let new = |fault: &String| !KNOWN.iter().any(|name| fault.contains(&format!(" {name}: ")));
-    faults.retain(new);
+    faults.retain(|fault| !fault.contains(&format!(" {NOT_SEEN}: ")));
     assert!(faults.is_empty(), "{} faults: {faults:#?}", faults.len());
 }
 

@@ -287,3 +287,25 @@ fn an_upstream_that_takes_no_connection_is_unavailable() {
     answer.expect_refusal(503, "upstream-unavailable");
     assert_eq!(answer.field("retry-after"), Some("1"));
 }
+
+#[test]
+fn an_app_of_http_1_0_is_answered_for_in_http_1_1() {
+    let closes = app(|stream| {
+        stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nhello").ok();
+        stream.shutdown(Shutdown::Both).ok();
+    });
+    let counts = says("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    for app in [&closes, &counts] {
+        let world = before("http", app);
+        let mut connection = world.plain().connect();
+        connection.write("GET /x HTTP/1.1\r\nHost: api.test\r\n\r\n");
+        let raw = connection.read_some();
+        assert!(raw.starts_with(b"HTTP/1.1 200 OK\r\n"), "{:?}", String::from_utf8_lossy(&raw));
+        assert_eq!(get(&world).expect(200).body, b"hello");
+    }
+    refused(
+        &says("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        502,
+        "upstream-failed",
+    );
+}

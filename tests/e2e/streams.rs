@@ -183,9 +183,12 @@ fn c54_the_app_hears_that_nobody_listens_any_more() {
         GONE.store(false, Ordering::SeqCst);
     };
     let request = Request::get("/x");
-    for client in [world.plain(), world.https()] {
+    // Nothing, or the begin of another request, behind it.
+    for (client, behind) in
+        [(world.plain(), ""), (world.https(), ""), (world.plain(), "G"), (world.https(), "GET /")]
+    {
         let mut connection = client.connect();
-        connection.write(request.to_bytes());
+        connection.write([&request.to_bytes()[..], behind.as_bytes()].concat());
         while !connection.read_some().ends_with(b"data: x\n\n\r\n") {}
         drop(connection);
         gone();

@@ -61,7 +61,7 @@ fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
     // Its owner ends and leaves the file.
     drop(other);
     let gateway = prepared.start();
-    assert!(ask(&socket, "").starts_with("HTTP/1.1 502 "));
+    assert!(ask(&socket, "").starts_with("HTTP/1.1 503 "));
     drop(gateway);
 }
 

@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::answer::Answer;
+use crate::fence::Fence;
 use crate::head_gate::{Accepted, Body, HeadGate, HeadLimits, Rejected};
 use crate::pace::Terms;
-use crate::stream::{EdgeStream, Fence};
+use crate::stream::EdgeStream;
 use crate::{ConnectionSettings, Edge, Refused};
 
 /// Serves requests until either side ends the connection; the head of the first is due at `first`.

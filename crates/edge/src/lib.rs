@@ -15,6 +15,7 @@ mod connection;
 mod digests;
 mod edge;
 mod events;
+mod fence;
 mod h1;
 mod h2;
 pub mod h2_gate;
@@ -35,10 +36,10 @@ pub use bound::BoundListener;
 pub use digests::connection_of;
 pub use edge::Edge;
 pub use events::{Cap, EdgeEvents, HandshakeFailure, Refused, Unwatched};
+pub use fence::{MalformedBody, SlowBody};
 pub use h2_gate::Ended;
 pub use listener::Listener;
 pub use settings::{ConnectionSettings, ListenerSettings};
-pub use stream::{MalformedBody, SlowBody};
 
 #[cfg(test)]
 mod tests;

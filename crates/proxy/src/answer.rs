@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
 use portcullis_core::problem::Problem;
@@ -21,7 +21,7 @@ pub(crate) async fn refuse(
     ctx: &mut Ctx,
     refusal: Refusal,
 ) -> pingora::Result<()> {
-    let problem = if is_grpc(&session.req_header().headers) {
+    let problem = if is_call(session.req_header()) {
         grpc(&refusal)
     } else {
         Problem::new(&refusal, &ctx.id)
@@ -109,6 +109,12 @@ pub(crate) fn add_common(
     Ok(())
 }
 
+/// Whether a request is a gRPC call: HTTP/1.1 has none, whatever its type says.
+pub(crate) fn is_call(req: &RequestHeader) -> bool {
+    req.version == http::Version::HTTP_2 && is_grpc(&req.headers)
+}
+
+/// Whether the content is one of gRPC.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
         let bytes = kind.as_bytes();

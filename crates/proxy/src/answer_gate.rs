@@ -29,6 +29,9 @@ pub(crate) fn judge(
     if status == StatusCode::SWITCHING_PROTOCOLS && !asked_to_switch {
         return Err("a switch of protocols that nobody asked for");
     }
+    if status == StatusCode::SWITCHING_PROTOCOLS && answer.version != Version::HTTP_11 {
+        return Err("a switch of protocols in a version that has none");
+    }
     if status.is_informational() && interim >= MOST_INTERIM {
         return Err("too many interim answers");
     }
@@ -160,5 +163,8 @@ mod tests {
         }
         refused(101, &[], "switch");
         assert_eq!(judge(&answer(101, &[]), 0, true), Ok(()));
+        let mut old = answer(101, &[]);
+        old.set_version(Version::HTTP_10);
+        assert!(judge(&old, 0, true).is_err());
     }
 }

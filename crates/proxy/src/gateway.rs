@@ -280,6 +280,10 @@ impl ProxyHttp for Gateway {
         ctx.status = Some(answer.status.as_u16());
         self.close_if_draining(session);
         streams::note_answer(session, ctx, answer);
+        // RFC 9110 §2.5: the version is the gateway's own, whatever the app speaks.
+        if answer.version == http::Version::HTTP_10 {
+            answer.set_version(http::Version::HTTP_11);
+        }
         response_fields::apply(session, ctx, answer)
     }
 

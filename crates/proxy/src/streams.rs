@@ -9,7 +9,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use portcullis_policy::Grant;
 
-use crate::answer::is_grpc;
+use crate::answer::{is_call, is_grpc};
 use crate::ctx::{Ctx, Manner};
 
 const EVENTS: &[u8] = b"text/event-stream";
@@ -23,7 +23,7 @@ pub(crate) fn manner(session: &Session, grant: &Grant) -> Manner {
     }
     let headers = &session.req_header().headers;
     let accepts = headers.get(header::ACCEPT);
-    if is_grpc(headers) {
+    if is_call(session.req_header()) {
         Manner::Grpc
     } else if accepts.is_some_and(|value| value.as_bytes().starts_with(EVENTS)) {
         Manner::Events

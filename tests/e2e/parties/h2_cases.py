@@ -39,7 +39,7 @@ PROTOCOL, FLOW, CLOSED, SIZE, COMPRESSION, CALM = 1, 3, 5, 6, 9, 11
 PATIENCE = 10
 
 # What the upstream may see of a request whose body is cut off.
-PART = "no end"
+PART = "nothing"
 
 CASES = []
 MARKS = itertools.count(1)
