@@ -16,6 +16,7 @@ mod fanout;
 mod fastapi;
 mod framing;
 mod grpc;
+mod handover;
 mod headers;
 mod hosts;
 mod http2;

@@ -38,6 +38,10 @@ struct RunArgs {
     /// The configuration.
     #[arg(long, value_name = "FILE", env = "PORTCULLIS_CONFIG", default_value = "gateway.yaml")]
     config: PathBuf,
+    /// Takes the listening sockets over from the process that runs on the same state folder, which
+    /// drains and ends. Starts as always where none runs.
+    #[arg(long)]
+    upgrade: bool,
 }
 
 /// Arguments of `check`.
@@ -117,7 +121,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Demo => in_runtime(demo::run()),
         Command::Explain(args) => explain::explain(&args),
-        Command::Run(args) => in_runtime(run::serve(Options { file: args.config, on_ready: None })),
+        Command::Run(RunArgs { config: file, upgrade }) => {
+            in_runtime(run::serve(Options { file, upgrade, on_ready: None }))
+        }
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&portcullis_config::schema());
             print_line(&schema.unwrap_or_default())

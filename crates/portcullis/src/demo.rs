@@ -31,7 +31,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
     let folder = run::state_folder()?.join("demo");
     let file =
         write_example(&folder).map_err(|error| Failure::start(format!("demo folder: {error}")))?;
-    let options = Options { file, on_ready: Some(Box::new(move || print(&lines))) };
+    let options = Options { file, upgrade: false, on_ready: Some(Box::new(move || print(&lines))) };
     run::serve(options).await
 }
 

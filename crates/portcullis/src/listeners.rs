@@ -11,6 +11,8 @@ use portcullis_proxy::App;
 use portcullis_tls::{Protocol, TlsAcceptor};
 use thiserror::Error;
 
+use crate::handover::{Slot, Sockets};
+
 /// Why a listener is not there. The file or the machine must be mended.
 #[derive(Debug, Error)]
 pub(crate) enum ListenError {
@@ -54,9 +56,11 @@ pub(crate) struct Change {
 }
 
 impl Listeners {
-    /// Binds what is new in `wanted`; nothing that is served changes yet.
+    /// Binds what is new in `wanted`, or takes it from the sockets of a predecessor; nothing that is
+    /// served changes yet.
     pub(crate) fn plan(
         &self,
+        adopted: &mut Sockets,
         wanted: Vec<(ListenerPlan, Option<TlsAcceptor>)>,
     ) -> Result<Change, ListenError> {
         let mut bound = HashMap::new();
@@ -66,13 +70,22 @@ impl Listeners {
                 Some(false) => return Err(ListenError::Kind(Arc::clone(&plan.name))),
                 None => {}
             }
-            let listener = bind(&plan.address).map_err(|error| {
+            let listener = adopt_or_bind(plan, adopted).map_err(|error| {
                 let (name, address) = (Arc::clone(&plan.name), plan.address.clone());
                 ListenError::Bind { name, address, error }
             })?;
             bound.insert(Arc::clone(&plan.name), listener);
         }
         Ok(Change { wanted, bound })
+    }
+
+    /// Adds the listening sockets to those that a successor gets.
+    pub(crate) fn offer(&self, sockets: &mut Sockets) {
+        for (name, active) in &self.active {
+            if let Some(socket) = active.listener.descriptor() {
+                sockets.add(Slot::Listener(Arc::clone(name)), &active.plan.address, socket);
+            }
+        }
     }
 
     /// A listener of the same name and address goes on as it is.
@@ -137,10 +150,13 @@ fn serve(
     Active { plan, policy, protocols, proxies, listener }
 }
 
-fn bind(address: &ListenAddress) -> std::io::Result<BoundListener> {
-    match address {
-        ListenAddress::Tcp(address) => BoundListener::bind(*address),
-        ListenAddress::Unix(path) => BoundListener::bind_unix(path),
+fn adopt_or_bind(plan: &ListenerPlan, adopted: &mut Sockets) -> std::io::Result<BoundListener> {
+    let socket = adopted.take(&Slot::Listener(Arc::clone(&plan.name)), &plan.address);
+    match (&plan.address, socket) {
+        (ListenAddress::Tcp(_), Some(socket)) => BoundListener::adopt(socket),
+        (ListenAddress::Tcp(address), None) => BoundListener::bind(*address),
+        (ListenAddress::Unix(path), Some(socket)) => BoundListener::adopt_unix(socket, path),
+        (ListenAddress::Unix(path), None) => BoundListener::bind_unix(path),
     }
 }
 

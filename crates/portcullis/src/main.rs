@@ -7,6 +7,7 @@ mod demo;
 mod descriptors;
 mod events;
 mod explain;
+mod handover;
 mod listeners;
 mod logs;
 mod operators;

@@ -1,6 +1,7 @@
 //! The listeners for operators, rebound when their address changes.
 
 use std::future::ready;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use portcullis_config::snapshot::{AdminTerms, ListenAddress};
@@ -8,6 +9,7 @@ use portcullis_core::Secret;
 use tokio::task::JoinHandle;
 
 use crate::admin::Admin;
+use crate::handover::{Slot, Sockets};
 use crate::probes;
 use crate::runtime::Runtime;
 use crate::web::{Place, Server};
@@ -23,6 +25,8 @@ pub(crate) struct Operators {
 struct Running {
     place: Place,
     token: Option<Secret>,
+    /// The listening socket once more, for a successor.
+    socket: OwnedFd,
     task: JoinHandle<()>,
 }
 
@@ -34,9 +38,10 @@ impl Drop for Running {
 
 impl Operators {
     /// Serves at the addresses of `terms`. Both are bound before either changes. Returns a line for
-    /// each that is new, with its real address.
+    /// each that is new, with its real address. Sockets of a predecessor are used where they fit.
     pub(crate) async fn set(
         &mut self,
+        adopted: &mut Sockets,
         runtime: &Arc<Runtime>,
         terms: &AdminTerms,
         token: &Secret,
@@ -55,38 +60,53 @@ impl Operators {
             self.admin = None;
             tokio::task::yield_now().await;
         }
-        let admin = bind_if_new(self.admin.as_ref(), &admin_place, "admin").await?;
-        let probes = bind_if_new(self.probes.as_ref(), &probes_place, "probes").await?;
+        let admin = bind_if_new(self.admin.as_ref(), &admin_place, Slot::Admin, adopted).await?;
+        let probes =
+            bind_if_new(self.probes.as_ref(), &probes_place, Slot::Probes, adopted).await?;
         let mut lines = Vec::new();
-        if let Some(server) = admin {
+        if let Some((server, socket)) = admin {
             lines.push(format!("listening admin {}", server.address()));
             let state = Admin::new(Arc::clone(runtime), token.clone());
             let task = tokio::spawn(server.serve(move |request| ready(state.answer(&request))));
-            self.admin = Some(Running { place: admin_place, token: Some(token.clone()), task });
+            self.admin =
+                Some(Running { place: admin_place, token: Some(token.clone()), socket, task });
         }
-        if let Some(server) = probes {
+        if let Some((server, socket)) = probes {
             lines.push(format!("listening probes {}", server.address()));
             let runtime = Arc::clone(runtime);
             let handler = move |request| ready(probes::answer(&runtime, &request));
             let task = tokio::spawn(server.serve(handler));
-            self.probes = Some(Running { place: probes_place, token: None, task });
+            self.probes = Some(Running { place: probes_place, token: None, socket, task });
         }
         Ok(lines)
+    }
+
+    /// Adds the listening sockets to those that a successor gets.
+    pub(crate) fn offer(&self, sockets: &mut Sockets) {
+        let all = [(Slot::Admin, &self.admin), (Slot::Probes, &self.probes)];
+        for (slot, running) in all {
+            let Some(running) = running else { continue };
+            if let Ok(socket) = running.socket.as_fd().try_clone_to_owned() {
+                sockets.add(slot, &running.place, socket);
+            }
+        }
     }
 }
 
 async fn bind_if_new(
     running: Option<&Running>,
     place: &Place,
-    what: &str,
-) -> Result<Option<Server>, String> {
+    slot: Slot,
+    adopted: &mut Sockets,
+) -> Result<Option<(Server, OwnedFd)>, String> {
     if running.is_some_and(|running| running.place == *place) {
         return Ok(None);
     }
-    let shown = match place {
-        Place::Tcp(address) => address.to_string(),
-        Place::Unix(path) => format!("unix:{}", path.display()),
+    let server = match adopted.take(&slot, place) {
+        Some(socket) => Server::adopt(place, socket),
+        None => Server::bind(place).await,
     };
-    let server = Server::bind(place).await;
-    server.map(Some).map_err(|error| format!("{what} cannot listen on {shown}: {error}"))
+    let both = server.and_then(|server| server.descriptor().map(|socket| (server, socket)));
+    let what = if slot == Slot::Admin { "admin" } else { "probes" };
+    both.map(Some).map_err(|error| format!("{what} cannot listen on {place}: {error}"))
 }

@@ -14,6 +14,7 @@ use portcullis_state::StateFolder;
 use portcullis_tls::{CertificateOrigin, FilePair};
 use serde_json::json;
 
+use crate::handover::Sockets;
 use crate::listeners::Listeners;
 use crate::logs;
 use crate::operators::Operators;
@@ -110,10 +111,15 @@ impl Reloader {
     async fn take(&mut self, prepared: Prepared) -> Result<String, String> {
         let Prepared { serving, running, connections, listeners, drain, files, admin_token } =
             prepared;
-        let change = self.listeners.plan(listeners).map_err(|error| error.to_string())?;
+        let change = self
+            .listeners
+            .plan(&mut Sockets::default(), listeners)
+            .map_err(|error| error.to_string())?;
         let (access, audit) = logs::targets(&running.telemetry);
         let writers = logs::start(&access, &audit).map_err(|error| error.to_string())?;
-        let operators = self.operators.set(&self.runtime, &running.admin, &admin_token).await?;
+        let none = &mut Sockets::default();
+        let operators =
+            self.operators.set(none, &self.runtime, &running.admin, &admin_token).await?;
         // From here on nothing can fail.
         let before = self.runtime.running();
         start_keys(&running.handover, Some(&before.handover)).await;
@@ -128,6 +134,14 @@ impl Reloader {
         let hash = running.hash.clone();
         self.runtime.replace(running);
         Ok(hash)
+    }
+
+    /// All listening sockets, for a successor.
+    pub(crate) fn sockets(&self) -> Sockets {
+        let mut sockets = Sockets::default();
+        self.listeners.offer(&mut sockets);
+        self.operators.offer(&mut sockets);
+        sockets
     }
 
     /// Remembers the bytes of this attempt.

@@ -1,7 +1,7 @@
 //! `portcullis run`: from the file to a serving process, and to its end.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use portcullis_state::StateFolder;
 
 use crate::descriptors;
 use crate::events::Events;
+use crate::handover::{self, Ask, Door, Predecessor, Sockets};
 use crate::listeners::Listeners;
 use crate::operators::Operators;
 use crate::prepare::{Prepared, Previous, prepare};
@@ -43,6 +44,8 @@ const POOLED: usize = 1024;
 pub(crate) struct Options {
     /// The configuration.
     pub file: PathBuf,
+    /// Whether the process that runs on the same state folder is replaced.
+    pub upgrade: bool,
     /// Called once all listeners are served.
     pub on_ready: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -71,7 +74,7 @@ impl Failure {
 /// Serves until a signal says stop.
 pub(crate) async fn serve(options: Options) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(start)?;
-    let mut process = Process::start(&options.file).await?;
+    let mut process = Process::start(&options.file, options.upgrade).await?;
     for line in &process.lines {
         say(line);
     }
@@ -79,8 +82,8 @@ pub(crate) async fn serve(options: Options) -> Result<(), Failure> {
     if let Some(on_ready) = options.on_ready {
         on_ready();
     }
-    process.live(&mut signals).await;
-    process.end(&mut signals).await;
+    let ending = process.live(&mut signals).await;
+    process.end(ending, &mut signals).await;
     Ok(())
 }
 
@@ -98,11 +101,21 @@ struct Process {
     edge: Edge,
     reloader: Reloader,
     watch: Option<(Watch, tokio::sync::mpsc::Receiver<()>)>,
+    door: Option<Door>,
     lines: Vec<String>,
 }
 
+/// Why the process comes to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// A signal says so.
+    Stopped,
+    /// Another process serves its sockets.
+    HandedOver,
+}
+
 impl Process {
-    async fn start(file: &std::path::Path) -> Result<Self, Failure> {
+    async fn start(file: &Path, upgrade: bool) -> Result<Self, Failure> {
         descriptors::raise();
         let base = Base::new().map_err(start)?;
         let (clock, recorder) = (base.clock.clone(), Arc::clone(&base.recorder));
@@ -114,22 +127,25 @@ impl Process {
         let Prepared { serving, running, connections, listeners, drain, files, admin_token } =
             prepared.map_err(start)?;
 
+        let (predecessor, mut adopted) = predecessor(state.path(), upgrade).await?;
         descriptors::warn_if_few(connections.maximum);
         let connections = Arc::new(ArcSwap::from_pointee(connections));
         let events = Arc::new(Events::new(Arc::clone(&recorder), clock.clone()));
         let edge = Edge::new(Arc::clone(&connections), events, clock);
         let serving = Arc::new(ArcSwap::from_pointee(serving));
         let mut active = Listeners::default();
-        let change = active.plan(listeners).map_err(start)?;
+        let change = active.plan(&mut adopted, listeners).map_err(start)?;
         open_logs(&base, &running).map_err(start)?;
         let admin = running.admin.clone();
         start_keys(&running.handover, None).await;
         let runtime = Arc::new(Runtime::new(base, running));
         let mut operators = Operators::default();
-        let mut lines = operators.set(&runtime, &admin, &admin_token).await.map_err(start)?;
+        let lines = operators.set(&mut adopted, &runtime, &admin, &admin_token).await;
+        let mut lines = lines.map_err(start)?;
         let proxy = proxy(&serving, runtime.draining_flag());
         let mut served = active.take(change, &edge, &proxy);
         served.append(&mut lines);
+        let door = replace(predecessor, state.path()).await?;
         let watch = Watch::new().map_err(|error| {
             tracing::warn!(%error, "files cannot be watched, only SIGHUP reloads");
         });
@@ -148,7 +164,7 @@ impl Process {
             fingerprint: None,
         };
         reloader.note_fingerprint();
-        let mut process = Self { runtime, edge, reloader, watch: watch.ok(), lines: served };
+        let mut process = Self { runtime, edge, reloader, watch: watch.ok(), door, lines: served };
         process.watch_files();
         Ok(process)
     }
@@ -160,14 +176,22 @@ impl Process {
     }
 
     /// Serves, and reloads when asked or when a file changes, until asked to stop.
-    async fn live(&mut self, signals: &mut Signals) {
+    async fn live(&mut self, signals: &mut Signals) -> Ending {
         let mut certificates = tokio::time::interval(CERTIFICATES);
         let mut sweep = tokio::time::interval(SWEEP);
         loop {
             tokio::select! {
                 asked = signals.next() => match asked {
                     Asked::Reload => self.reloader.reload().await,
-                    Asked::Stop => return,
+                    Asked::Stop => return Ending::Stopped,
+                },
+                ask = asked(&mut self.door) => match ask {
+                    Ask::Sockets(give) => drop(give.send(self.reloader.sockets())),
+                    Ask::Drain(agree) => {
+                        if agree.send(()).is_ok() {
+                            return Ending::HandedOver;
+                        }
+                    }
                 },
                 () = changed(&mut self.watch) => self.reloader.files_changed().await,
                 _ = sweep.tick() => self.runtime.sweep_limits(),
@@ -178,9 +202,20 @@ impl Process {
     }
 
     /// Not ready at once, still accepting for the delay, then in-flight work to its end or to the
-    /// grace limit. A second signal ends now.
-    async fn end(&self, signals: &mut Signals) {
+    /// grace limit. A second signal ends now. Where another process accepts, the delay is time in
+    /// which a client that keeps its connection learns with an answer that it closes.
+    async fn end(&mut self, ending: Ending, signals: &mut Signals) {
         let (delay, grace) = self.reloader.drain;
+        let door = self.door.take();
+        if ending == Ending::HandedOver {
+            self.edge.hand_over();
+            // Before this process stops being ready: the next probe is the other's to answer.
+            self.reloader.operators = Operators::default();
+            tracing::info!("another process serves, this one drains");
+            if let Some(door) = door {
+                door.finish().await;
+            }
+        }
         self.runtime.start_draining();
         let orderly = async {
             tokio::time::sleep(delay).await;
@@ -193,6 +228,43 @@ impl Process {
         }
         tracing::info!(connections_cut_off = self.edge.connections(), "stopped");
         self.runtime.logs().close();
+    }
+}
+
+/// The process to be replaced and its sockets, where that is asked for and there is one.
+async fn predecessor(
+    folder: &Path,
+    upgrade: bool,
+) -> Result<(Option<Predecessor>, Sockets), Failure> {
+    if !upgrade {
+        return Ok((None, Sockets::default()));
+    }
+    match handover::ask(folder).await.map_err(start)? {
+        Some((predecessor, sockets)) => Ok((Some(predecessor), sockets)),
+        None => {
+            tracing::info!("no process runs on this state folder, nothing to take over");
+            Ok((None, Sockets::default()))
+        }
+    }
+}
+
+/// Replaces the predecessor, now that this process serves, and opens the door to the next.
+async fn replace(predecessor: Option<Predecessor>, folder: &Path) -> Result<Option<Door>, Failure> {
+    let is_successor = predecessor.is_some();
+    if let Some(predecessor) = predecessor {
+        predecessor.replace().await.map_err(start)?;
+    }
+    let door = Door::open(folder, is_successor).await;
+    let door = door.inspect_err(|error| {
+        tracing::warn!(%error, file = handover::FILE, "`run --upgrade` will not find this process");
+    });
+    Ok(door.ok())
+}
+
+async fn asked(door: &mut Option<Door>) -> Ask {
+    match door {
+        Some(door) => door.asked().await,
+        None => std::future::pending().await,
     }
 }
 

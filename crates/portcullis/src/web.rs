@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
@@ -12,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
 
 /// A request to one of these servers.
 pub(crate) type Request = http::Request<Incoming>;
@@ -28,6 +31,15 @@ pub(crate) enum Place {
     Tcp(std::net::SocketAddr),
     /// A unix socket; made anew, for the owner alone.
     Unix(PathBuf),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// A bound server.
@@ -48,6 +60,30 @@ impl Server {
         }
     }
 
+    /// Takes over the socket that another process listens on at `place`.
+    pub(crate) fn adopt(place: &Place, socket: OwnedFd) -> std::io::Result<Self> {
+        match place {
+            Place::Tcp(_) => {
+                let socket = std::net::TcpListener::from(socket);
+                socket.set_nonblocking(true)?;
+                Ok(Self::Tcp(TcpListener::from_std(socket)?))
+            }
+            Place::Unix(path) => {
+                let socket = std::os::unix::net::UnixListener::from(socket);
+                socket.set_nonblocking(true)?;
+                Ok(Self::Unix(UnixListener::from_std(socket)?, path.clone()))
+            }
+        }
+    }
+
+    /// The listening socket once more.
+    pub(crate) fn descriptor(&self) -> std::io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd().try_clone_to_owned(),
+            Self::Unix(socket, _) => socket.as_fd().try_clone_to_owned(),
+        }
+    }
+
     /// The real address, as printed at start.
     pub(crate) fn address(&self) -> String {
         match self {
@@ -56,20 +92,25 @@ impl Server {
         }
     }
 
-    /// Serves until the task is dropped.
+    /// Serves until the task is dropped; connections end then with the answer they wait for.
     pub(crate) async fn serve<F, R>(self, handler: F)
     where
         F: Fn(Request) -> R + Clone + Send + 'static,
         R: Future<Output = Reply> + Send + 'static,
     {
+        let (served, _) = watch::channel(());
         loop {
             match &self {
                 Self::Tcp(listener) => match listener.accept().await {
-                    Ok((stream, _)) => spawn(TokioIo::new(stream), handler.clone()),
+                    Ok((stream, _)) => {
+                        spawn(TokioIo::new(stream), handler.clone(), served.subscribe())
+                    }
                     Err(error) => pause(&error).await,
                 },
                 Self::Unix(listener, _) => match listener.accept().await {
-                    Ok((stream, _)) => spawn(TokioIo::new(stream), handler.clone()),
+                    Ok((stream, _)) => {
+                        spawn(TokioIo::new(stream), handler.clone(), served.subscribe())
+                    }
                     Err(error) => pause(&error).await,
                 },
             }
@@ -94,7 +135,7 @@ fn bind_unix(path: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-fn spawn<I, F, R>(io: I, handler: F)
+fn spawn<I, F, R>(io: I, handler: F, mut served: watch::Receiver<()>)
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     F: Fn(Request) -> R + Clone + Send + 'static,
@@ -107,7 +148,15 @@ where
     tokio::spawn(async move {
         let mut server = http1::Builder::new();
         server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-        if let Err(error) = server.serve_connection(io, service).await {
+        let mut connection = pin!(server.serve_connection(io, service));
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            _ = served.changed() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(%error, "connection ended");
         }
     });

@@ -78,6 +78,11 @@ impl Http2 {
     /// Sends the head of `request`; its body is the caller's to send. `ends`: there is none.
     #[track_caller]
     pub fn start(&mut self, request: &Request, ends: bool) -> Call<'_> {
+        self.try_start(request, ends).expect("the stream opens")
+    }
+
+    /// The same; `None` on a connection that takes no more streams.
+    pub fn try_start(&self, request: &Request, ends: bool) -> Option<Call<'_>> {
         let host = request.host.as_deref().unwrap_or("api.test");
         let uri = format!("{}://{host}{}", self.scheme, request.target);
         let mut head = http::Request::builder().method(request.method.as_str()).uri(uri);
@@ -86,9 +91,9 @@ impl Http2 {
         }
         let head = head.body(()).expect("a valid request");
         let sender = self.sender.clone();
-        let mut sender = self.runtime.block_on(sender.ready()).expect("the connection is open");
-        let (answer, body) = sender.send_request(head, ends).expect("the stream opens");
-        Call { runtime: &self.runtime, answer: Some(answer), body }
+        let mut sender = self.runtime.block_on(sender.ready()).ok()?;
+        let (answer, body) = sender.send_request(head, ends).ok()?;
+        Some(Call { runtime: &self.runtime, answer: Some(answer), body })
     }
 
     /// Whether another stream can still be opened.

@@ -82,8 +82,9 @@ impl Launch {
             self.folder(),
             &self.environment,
         );
-        let gateway = Gateway { process, addresses: BTreeMap::new(), launch: self };
-        gateway.wait_ready()
+        let mut gateway = Gateway { process, addresses: BTreeMap::new(), launch: self };
+        gateway.await_ready();
+        gateway
     }
 
     /// Starts `run`, which must end by itself: exit code and standard error.
@@ -103,7 +104,7 @@ pub struct Gateway {
 
 impl Gateway {
     #[track_caller]
-    fn wait_ready(mut self) -> Self {
+    fn await_ready(&mut self) {
         until(START, "the gateway says ready", || {
             let lines = self.process.stderr();
             let ended = self.process.exit_code().is_some();
@@ -119,7 +120,18 @@ impl Gateway {
                 self.addresses.insert(name.to_owned(), address);
             }
         }
-        self
+    }
+
+    /// Starts its successor, `run --upgrade`, in the same folder and waits until that is ready; the
+    /// process that was replaced.
+    #[track_caller]
+    pub fn upgrade(&mut self) -> Process {
+        let arguments = ["run", "--upgrade", "--config", "gateway.yaml"];
+        let launch = &self.launch;
+        let new = Process::start(&launch.program, &arguments, launch.folder(), &launch.environment);
+        let old = std::mem::replace(&mut self.process, new);
+        self.await_ready();
+        old
     }
 
     /// Ends it at once, and returns its files for another start.
