@@ -287,6 +287,20 @@ routes:
     for _ in 0..6 {
         denied.send(&Request::get("/public/x")).expect_refusal(403, "client-not-allowed");
         denied.send(&Request::get("/%zz")).expect_refusal(403, "client-not-allowed");
+        denied
+            .raw("GET x HTTP/1.1\r\nHost: api.test\r\n\r\n")
+            .expect_refusal(403, "client-not-allowed");
+    }
+    // So does what no gate can read.
+    for client in [world.plain().from("127.0.0.63"), world.https().from("127.0.0.64")] {
+        for status in [400, 400, 400, 400, 429, 429] {
+            let answer = client.raw("GET x HTTP/1.1\r\nHost: api.test\r\n\r\n");
+            assert_eq!(answer.status, status, "{answer:?}");
+        }
+    }
+    let http2 = world.https().from("127.0.0.65");
+    for status in [400, 400, 400, 400, 429, 429] {
+        assert_eq!(http2.http2(&Request::get("/x").field("host", "app.test")).status, status);
     }
 }
 

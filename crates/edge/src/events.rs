@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use portcullis_core::{ConnMeta, Refusal, RequestId};
+use portcullis_core::{ConnMeta, Denial, Refusal, RequestId};
 use portcullis_tls::Alert;
 use thiserror::Error;
 
@@ -114,6 +114,13 @@ pub trait EdgeEvents: Send + Sync + 'static {
     /// An HTTP/2 connection was ended for what the client did on it.
     fn ended(&self, connection: &ConnMeta, ended: Ended) {
         let _ = (connection, ended);
+    }
+
+    /// What a client is answered whose request the gate denies: whoever knows of clients that may not
+    /// come, or come too often, says so here.
+    fn refusal(&self, connection: &ConnMeta, denial: Denial) -> Refusal {
+        let _ = connection;
+        denial.into()
     }
 
     /// A request was refused by the gate.

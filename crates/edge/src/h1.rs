@@ -145,7 +145,10 @@ async fn refuse(
     let Rejected { denial, method } = rejected;
     let now = edge.clock().now();
     let id = RequestId::new(now);
-    let refusal = Refusal::from(denial);
+    let refusal = match stream.lease() {
+        Some(lease) => edge.events().refusal(lease.meta(), denial),
+        None => Refusal::from(denial),
+    };
     let tls = stream.lease().is_some_and(|lease| lease.meta().tls.is_some());
     if let Some(lease) = stream.lease() {
         edge.events().refused(&Refused {

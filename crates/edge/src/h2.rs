@@ -9,7 +9,7 @@ use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerAp
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
-use portcullis_core::{ConnMeta, Refusal, RequestId};
+use portcullis_core::{ConnMeta, RequestId};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -135,7 +135,7 @@ impl<A> Gated<A> {
         let settings = self.edge.settings();
         let Rejected { denial, method } = refused.rejected;
         let id = RequestId::new(self.edge.clock().now());
-        let refusal = Refusal::from(denial);
+        let refusal = self.edge.events().refusal(&self.meta, denial);
         self.edge.events().refused(&Refused {
             connection: &self.meta,
             id: &id,

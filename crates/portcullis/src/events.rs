@@ -4,21 +4,28 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_core::{Clock, ConnMeta};
+use arc_swap::ArcSwap;
+use http::HeaderMap;
+use portcullis_core::{Clock, ConnMeta, Denial, Refusal};
 use portcullis_edge::{Cap, EdgeEvents, Ended, HandshakeFailure, Refused};
-use portcullis_proxy::{Record, Recorder};
+use portcullis_proxy::{Record, Recorder, Serving};
 
 /// Hears the edge.
 #[derive(Debug)]
 pub(crate) struct Events {
+    serving: Arc<ArcSwap<Serving>>,
     recorder: Arc<Recorder>,
     clock: Clock,
 }
 
 impl Events {
-    /// Writes to `recorder`.
-    pub(crate) fn new(recorder: Arc<Recorder>, clock: Clock) -> Self {
-        Self { recorder, clock }
+    /// Writes to `recorder`, and knows from `serving` who may come.
+    pub(crate) fn new(
+        serving: Arc<ArcSwap<Serving>>,
+        recorder: Arc<Recorder>,
+        clock: Clock,
+    ) -> Self {
+        Self { serving, recorder, clock }
     }
 }
 
@@ -52,6 +59,19 @@ impl EdgeEvents for Events {
         let listener = &*connection.listener;
         self.recorder.metrics.edge.ended.with_label_values(&[listener, ended.as_str()]).inc();
         tracing::debug!(listener, peer = ?connection.peer, %ended, "HTTP/2 connection ended");
+    }
+
+    /// The deny list and the flood guard hold those too who cannot be understood. Behind a trusted
+    /// proxy nobody can say whose request it was.
+    fn refusal(&self, connection: &ConnMeta, denial: Denial) -> Refusal {
+        let Some(peer) = connection.peer else { return denial.into() };
+        let serving = self.serving.load();
+        let proxies = &serving.pipeline.clients.trusted_proxies;
+        let client = proxies.view(peer.ip(), &HeaderMap::new());
+        if client.by_trusted_proxy {
+            return denial.into();
+        }
+        serving.pipeline.admit_unread(&client).err().unwrap_or_else(|| denial.into())
     }
 
     fn refused(&self, refused: &Refused<'_>) {

@@ -130,9 +130,9 @@ impl Process {
         let (predecessor, mut adopted) = predecessor(state.path(), upgrade).await?;
         descriptors::warn_if_few(connections.maximum);
         let connections = Arc::new(ArcSwap::from_pointee(connections));
-        let events = Arc::new(Events::new(Arc::clone(&recorder), clock.clone()));
-        let edge = Edge::new(Arc::clone(&connections), events, clock);
         let serving = Arc::new(ArcSwap::from_pointee(serving));
+        let events = Events::new(Arc::clone(&serving), Arc::clone(&recorder), clock.clone());
+        let edge = Edge::new(Arc::clone(&connections), Arc::new(events), clock);
         let mut active = Listeners::default();
         let change = active.plan(&mut adopted, listeners).map_err(start)?;
         open_logs(&base, &running).map_err(start)?;
