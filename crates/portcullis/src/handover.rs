@@ -123,12 +123,12 @@ pub(crate) struct Sockets(Vec<(Label, OwnedFd)>);
 
 impl Sockets {
     /// One more.
-    pub(crate) fn add(&mut self, slot: Slot, address: impl ToString, socket: OwnedFd) {
+    pub(crate) fn add(&mut self, slot: Slot, address: &impl ToString, socket: OwnedFd) {
         self.0.push((Label { slot, address: address.to_string() }, socket));
     }
 
     /// The one of this use and address; each is given once.
-    pub(crate) fn take(&mut self, slot: &Slot, address: impl ToString) -> Option<OwnedFd> {
+    pub(crate) fn take(&mut self, slot: &Slot, address: &impl ToString) -> Option<OwnedFd> {
         let address = address.to_string();
         let fits = |(label, _): &(Label, OwnedFd)| label.slot == *slot && label.address == address;
         let place = self.0.iter().position(fits)?;
@@ -198,16 +198,21 @@ async fn serve(listener: UnixListener, ask: mpsc::Sender<Ask>) {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        if !may_ask(&stream) {
-            tracing::warn!("somebody else asked for the listening sockets");
-            continue;
-        }
-        match give(stream, &ask).await {
+        let given = if may_ask(&stream) {
+            give(stream, &ask).await
+        } else {
+            Err(io::Error::other("another user asked for the sockets"))
+        };
+        match given {
             Ok(true) => return,
-            Ok(false) => tracing::info!("the successor went away, this process goes on"),
-            Err(error) => tracing::warn!(%error, "no hand-over, this process goes on"),
+            Ok(false) => note("the successor went away"),
+            Err(error) => note(&error.to_string()),
         }
     }
+}
+
+fn note(reason: &str) {
+    tracing::warn!(reason, "no hand-over, this process goes on");
 }
 
 /// Whether whoever connected is us, or root.
