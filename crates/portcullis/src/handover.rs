@@ -215,10 +215,14 @@ fn note(reason: &str) {
     tracing::warn!(reason, "no hand-over, this process goes on");
 }
 
-/// Whether whoever connected is us, or root.
 fn may_ask(stream: &UnixStream) -> bool {
     let own = rustix::process::geteuid().as_raw();
-    stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+    stream.peer_cred().is_ok_and(|peer| is_trusted(peer.uid(), own))
+}
+
+/// Whether whoever connected is us, or root.
+const fn is_trusted(peer: u32, own: u32) -> bool {
+    peer == own || peer == 0
 }
 
 /// Gives the sockets and waits for the successor; whether it serves.

@@ -47,6 +47,15 @@ fn other_lists_are_refused() {
     }
 }
 
+#[test]
+fn only_the_same_user_and_root_are_answered() {
+    for (peer, own, trusted) in
+        [(7, 7, true), (0, 7, true), (0, 0, true), (8, 7, false), (7, 0, false)]
+    {
+        assert_eq!(is_trusted(peer, own), trusted, "{peer} {own}");
+    }
+}
+
 /// A process that goes on until it is told to drain: how often it gave its sockets.
 async fn live(mut door: Door, socket: std::net::TcpListener) -> usize {
     let mut given = 0;
