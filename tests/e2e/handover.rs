@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_core::clock::Clock;
-use portcullis_testkit::{Client, Reply, Request, until_true};
+use portcullis_testkit::{Client, Reply, Request, marker, until_true};
 
 use crate::world::{ADMIN_TOKEN, BASE, HOSTS, UPSTREAMS, World, raw_app};
 
@@ -28,49 +28,58 @@ fn base() -> String {
 
 /// Clients that ask without pause, and what went wrong for them.
 struct Load {
-    over: Arc<AtomicBool>,
-    served: Arc<AtomicUsize>,
-    failures: Arc<Mutex<Vec<String>>>,
+    state: Arc<State>,
     threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct State {
+    over: AtomicBool,
+    answered: AtomicUsize,
+    failures: Mutex<Vec<String>>,
+}
+
+impl State {
+    /// Once, and whether to go on.
+    fn ask(&self, ask: &mut Ask) -> bool {
+        let failure = ask().err();
+        self.failures.lock().extend(failure);
+        self.answered.fetch_add(1, Ordering::SeqCst);
+        sleep(Duration::from_millis(4));
+        !self.over.load(Ordering::SeqCst)
+    }
 }
 
 /// One client: asks once, whether well.
 type Ask = Box<dyn FnMut() -> Result<(), String> + Send>;
 
+/// Marks of requests that were sent again.
+type Markers = Arc<Mutex<Vec<String>>>;
+
 impl Load {
     fn start(clients: Vec<Ask>) -> Self {
-        let (over, served, failures) = (Arc::default(), Arc::default(), Arc::default());
-        let mut load = Self { over, served, failures, threads: Vec::new() };
-        for mut ask in clients {
-            let (over, served) = (Arc::clone(&load.over), Arc::clone(&load.served));
-            let failures = Arc::clone(&load.failures);
-            load.threads.push(spawn(move || {
-                while !over.load(Ordering::SeqCst) {
-                    match ask() {
-                        Ok(()) => drop(served.fetch_add(1, Ordering::SeqCst)),
-                        Err(failure) => failures.lock().push(failure),
-                    }
-                    sleep(Duration::from_millis(4));
-                }
-            }));
-        }
-        load
+        let state: Arc<State> = Arc::default();
+        let threads = clients.into_iter().map(|mut ask| {
+            let state = Arc::clone(&state);
+            spawn(move || while state.ask(&mut ask) {})
+        });
+        Self { threads: threads.collect(), state }
     }
 
-    /// Waits until so many more were served.
+    /// Waits until so many more were answered.
     fn go_on(&self, more: usize) {
-        let wanted = self.served.load(Ordering::SeqCst) + more;
+        let wanted = self.state.answered.load(Ordering::SeqCst) + more;
         until_true(Duration::from_secs(20), "requests are served", || {
-            self.served.load(Ordering::SeqCst) >= wanted
+            self.state.answered.load(Ordering::SeqCst) >= wanted
         });
     }
 
     fn end(self) {
-        self.over.store(true, Ordering::SeqCst);
+        self.state.over.store(true, Ordering::SeqCst);
         for thread in self.threads {
             thread.join().expect("the client ends");
         }
-        let failures = self.failures.lock();
+        let failures = self.state.failures.lock();
         assert!(failures.is_empty(), "{} failed: {failures:#?}", failures.len());
     }
 }
@@ -105,29 +114,43 @@ fn coming(client: Client, request: Request) -> Ask {
     })
 }
 
-/// One HTTP/2 connection until it says that it goes away.
-fn http2(client: Client) -> Ask {
+/// One HTTP/2 connection until it says that it goes away. A stream above the last one that it names
+/// is sent again, which is safe because it was not processed (RFC 9113 §6.8): such have a marker, and
+/// go to `again`.
+fn http2(client: Client, again: Markers) -> Ask {
     let mut open = None;
+    let (mut mark, mut is_retry) = (marker("h2"), false);
     Box::new(move || {
         let connection = open.get_or_insert_with(|| client.open_http2());
-        let Some(mut call) = connection.try_start(&Request::get("/h2"), true) else {
+        let request = Request::get(format!("/h2?{mark}"));
+        let Some(mut call) = connection.try_start(&request, true) else {
             open = None;
             return Ok(());
         };
         match call.answer() {
-            Ok(answer) if answer.status == 200 && answer.complete => Ok(()),
+            Ok(answer) if answer.status == 200 && answer.complete => {
+                let answered = std::mem::replace(&mut mark, marker("h2"));
+                if std::mem::take(&mut is_retry) {
+                    again.lock().push(answered);
+                }
+                Ok(())
+            }
+            Err(error) if error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR) => {
+                (open, is_retry) = (None, true);
+                Ok(())
+            }
             other => Err(format!("h2: {other:?}")),
         }
     })
 }
 
-fn everybody(world: &World) -> Vec<Ask> {
+fn everybody(world: &World, again: &Markers) -> Vec<Ask> {
     vec![
         keeping(world.plain()),
         keeping(world.https()),
         coming(world.plain(), Request::get("/new")),
         coming(world.https(), Request::get("/new")),
-        http2(world.https()),
+        http2(world.https(), Arc::clone(again)),
     ]
 }
 
@@ -145,8 +168,9 @@ fn c50_an_upgrade_loses_no_request() {
     let mut world = World::start(&[&base(), HOSTS, UPSTREAMS, ROUTES]);
     let socket = world.gateway.launch().folder().join("app.sock");
     let (probes, plain) = (world.gateway.address("probes"), world.gateway.address("plain"));
-    world.upstream.answer("/slow", Reply::new(200, "slow").after(Duration::from_secs(2)));
-    let mut clients = everybody(&world);
+    world.upstream.answer("/slow", Reply::new(200, "slow").after(Duration::from_secs(1)));
+    let again = Markers::default();
+    let mut clients = everybody(&world, &again);
     let ready = Request::get("/readyz").host(&probes.to_string());
     clients.push(coming(world.gateway.plain("probes"), ready));
     let load = Load::start(clients);
@@ -158,17 +182,22 @@ fn c50_an_upgrade_loses_no_request() {
             world.upstream.seen("/slow").len() == round
         });
         let old = world.gateway.upgrade();
+        assert_eq!(old.exit_code(), None, "it drains");
         // The same sockets, although the file has no port for any.
         assert_eq!(world.gateway.address("plain"), plain);
         assert_eq!(world.gateway.address("probes"), probes);
         load.go_on(50);
         assert_eq!(slow.read().expect("what was under way ends").text(), "slow");
+        drop(slow);
         assert_eq!(old.wait(Duration::from_secs(20)), 0, "{:#?}", old.stderr());
         assert!(old.stderr().iter().any(|line| line.contains("another process serves")));
         load.go_on(50);
         assert!(ask_unix(&socket).starts_with("HTTP/1.1 200 "));
     }
     load.end();
+    for mark in again.lock().iter() {
+        world.upstream.only(mark);
+    }
     let admin = world.gateway.address("admin").to_string();
     let config = Request::get("/config").host(&admin).bearer(ADMIN_TOKEN);
     world.gateway.plain("admin").send(&config).expect(200);
@@ -181,7 +210,8 @@ fn c50_an_upgrade_loses_no_request() {
 fn c50_a_successor_that_cannot_start_changes_nothing() {
     let mut world = World::start(&[&base(), HOSTS, UPSTREAMS, ROUTES]);
     let gateway = &world.gateway;
-    let load = Load::start(everybody(&world));
+    let again = Markers::default();
+    let load = Load::start(everybody(&world, &again));
     let upgrade = || gateway.launch().command(&["run", "--upgrade", "--config", "successor.yaml"]);
     gateway.write("successor.yaml", "version: 1\nlisteners: 3\n");
     let refused = upgrade();
@@ -246,7 +276,8 @@ fn c50_a_stop_under_load_loses_nothing() {
     let app = raw_app(slow_app);
     let upstreams = format!("upstreams: [{{name: u, endpoints: [\"http://{app}\"]}}]\n");
     let world = World::start(&[BASE, HOSTS, &upstreams, &ROUTES.replace("delay: 1s", "delay: 2s")]);
-    let load = Load::start(everybody(&world));
+    let again = Markers::default();
+    let load = Load::start(everybody(&world, &again));
     load.go_on(20);
     let mut download = world.plain().connect();
     download.write(Request::get("/download").to_bytes());

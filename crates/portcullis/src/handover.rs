@@ -123,12 +123,12 @@ pub(crate) struct Sockets(Vec<(Label, OwnedFd)>);
 
 impl Sockets {
     /// One more.
-    pub(crate) fn add(&mut self, slot: Slot, address: impl ToString, socket: OwnedFd) {
+    pub(crate) fn add(&mut self, slot: Slot, address: &impl ToString, socket: OwnedFd) {
         self.0.push((Label { slot, address: address.to_string() }, socket));
     }
 
     /// The one of this use and address; each is given once.
-    pub(crate) fn take(&mut self, slot: &Slot, address: impl ToString) -> Option<OwnedFd> {
+    pub(crate) fn take(&mut self, slot: &Slot, address: &impl ToString) -> Option<OwnedFd> {
         let address = address.to_string();
         let fits = |(label, _): &(Label, OwnedFd)| label.slot == *slot && label.address == address;
         let place = self.0.iter().position(fits)?;
@@ -198,22 +198,31 @@ async fn serve(listener: UnixListener, ask: mpsc::Sender<Ask>) {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        if !may_ask(&stream) {
-            tracing::warn!("somebody else asked for the listening sockets");
-            continue;
-        }
-        match give(stream, &ask).await {
+        let given = if may_ask(&stream) {
+            give(stream, &ask).await
+        } else {
+            Err(io::Error::other("another user asked for the sockets"))
+        };
+        match given {
             Ok(true) => return,
-            Ok(false) => tracing::info!("the successor went away, this process goes on"),
-            Err(error) => tracing::warn!(%error, "no hand-over, this process goes on"),
+            Ok(false) => note("the successor went away"),
+            Err(error) => note(&error.to_string()),
         }
     }
 }
 
-/// Whether whoever connected is us, or root.
+fn note(reason: &str) {
+    tracing::warn!(reason, "no hand-over, this process goes on");
+}
+
 fn may_ask(stream: &UnixStream) -> bool {
     let own = rustix::process::geteuid().as_raw();
-    stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+    stream.peer_cred().is_ok_and(|peer| is_trusted(peer.uid(), own))
+}
+
+/// Whether whoever connected is us, or root.
+const fn is_trusted(peer: u32, own: u32) -> bool {
+    peer == own || peer == 0
 }
 
 /// Gives the sockets and waits for the successor; whether it serves.

@@ -47,6 +47,15 @@ fn other_lists_are_refused() {
     }
 }
 
+#[test]
+fn only_the_same_user_and_root_are_answered() {
+    for (peer, own, trusted) in
+        [(7, 7, true), (0, 7, true), (0, 0, true), (8, 7, false), (7, 0, false)]
+    {
+        assert_eq!(is_trusted(peer, own), trusted, "{peer} {own}");
+    }
+}
+
 /// A process that goes on until it is told to drain: how often it gave its sockets.
 async fn live(mut door: Door, socket: std::net::TcpListener) -> usize {
     let mut given = 0;
@@ -55,7 +64,7 @@ async fn live(mut door: Door, socket: std::net::TcpListener) -> usize {
             Ask::Sockets(give) => {
                 let mut sockets = Sockets::default();
                 let socket = socket.as_fd().try_clone_to_owned().unwrap();
-                sockets.add(listener("main"), "127.0.0.1:0", socket);
+                sockets.add(listener("main"), &"127.0.0.1:0", socket);
                 given += 1;
                 give.send(sockets).ok();
             }
@@ -88,10 +97,10 @@ async fn a_socket_changes_hands_once_the_successor_serves() {
     drop(rude);
 
     let (predecessor, mut sockets) = ask(folder.path()).await.unwrap().unwrap();
-    assert!(sockets.take(&listener("other"), "127.0.0.1:0").is_none());
-    assert!(sockets.take(&listener("main"), "127.0.0.1:1").is_none());
-    let socket = sockets.take(&listener("main"), "127.0.0.1:0").unwrap();
-    assert!(sockets.take(&listener("main"), "127.0.0.1:0").is_none());
+    assert!(sockets.take(&listener("other"), &"127.0.0.1:0").is_none());
+    assert!(sockets.take(&listener("main"), &"127.0.0.1:1").is_none());
+    let socket = sockets.take(&listener("main"), &"127.0.0.1:0").unwrap();
+    assert!(sockets.take(&listener("main"), &"127.0.0.1:0").is_none());
     assert_eq!(std::net::TcpListener::from(socket).local_addr().unwrap(), address);
     assert!(!running.is_finished());
     predecessor.replace().await.unwrap();

@@ -207,14 +207,8 @@ impl Process {
     async fn end(&mut self, ending: Ending, signals: &mut Signals) {
         let (delay, grace) = self.reloader.drain;
         let door = self.door.take();
-        if ending == Ending::HandedOver {
-            self.edge.hand_over();
-            // Before this process stops being ready: the next probe is the other's to answer.
-            self.reloader.operators = Operators::default();
-            tracing::info!("another process serves, this one drains");
-            if let Some(door) = door {
-                door.finish().await;
-            }
+        if let (Ending::HandedOver, Some(door)) = (ending, door) {
+            self.step_back(door).await;
         }
         self.runtime.start_draining();
         let orderly = async {
@@ -229,6 +223,15 @@ impl Process {
         tracing::info!(connections_cut_off = self.edge.connections(), "stopped");
         self.runtime.logs().close();
     }
+
+    /// Leaves the listening sockets to the successor.
+    async fn step_back(&mut self, door: Door) {
+        self.edge.hand_over();
+        // Before this process stops being ready: the next probe is the successor's to answer.
+        self.reloader.operators = Operators::default();
+        tracing::info!("another process serves, this one drains");
+        door.finish().await;
+    }
 }
 
 /// The process to be replaced and its sockets, where that is asked for and there is one.
@@ -239,13 +242,12 @@ async fn predecessor(
     if !upgrade {
         return Ok((None, Sockets::default()));
     }
-    match handover::ask(folder).await.map_err(start)? {
-        Some((predecessor, sockets)) => Ok((Some(predecessor), sockets)),
-        None => {
-            tracing::info!("no process runs on this state folder, nothing to take over");
-            Ok((None, Sockets::default()))
-        }
+    let found = handover::ask(folder).await.map_err(start)?;
+    if found.is_none() {
+        tracing::info!("no process runs on this state folder, nothing to take over");
     }
+    let (predecessor, sockets) = found.unzip();
+    Ok((predecessor, sockets.unwrap_or_default()))
 }
 
 /// Replaces the predecessor, now that this process serves, and opens the door to the next.

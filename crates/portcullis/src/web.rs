@@ -98,18 +98,18 @@ impl Server {
         F: Fn(Request) -> R + Clone + Send + 'static,
         R: Future<Output = Reply> + Send + 'static,
     {
-        let (served, _) = watch::channel(());
+        let (life, _) = watch::channel(());
         loop {
             match &self {
                 Self::Tcp(listener) => match listener.accept().await {
                     Ok((stream, _)) => {
-                        spawn(TokioIo::new(stream), handler.clone(), served.subscribe())
+                        spawn(TokioIo::new(stream), handler.clone(), life.subscribe());
                     }
                     Err(error) => pause(&error).await,
                 },
                 Self::Unix(listener, _) => match listener.accept().await {
                     Ok((stream, _)) => {
-                        spawn(TokioIo::new(stream), handler.clone(), served.subscribe())
+                        spawn(TokioIo::new(stream), handler.clone(), life.subscribe());
                     }
                     Err(error) => pause(&error).await,
                 },
@@ -135,7 +135,7 @@ fn bind_unix(path: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-fn spawn<I, F, R>(io: I, handler: F, mut served: watch::Receiver<()>)
+fn spawn<I, F, R>(io: I, handler: F, mut life: watch::Receiver<()>)
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     F: Fn(Request) -> R + Clone + Send + 'static,
@@ -151,7 +151,7 @@ where
         let mut connection = pin!(server.serve_connection(io, service));
         let ended = tokio::select! {
             ended = &mut connection => ended,
-            _ = served.changed() => {
+            _ = life.changed() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
