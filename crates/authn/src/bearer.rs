@@ -47,7 +47,8 @@ pub fn from_authorization(headers: &HeaderMap) -> Bearer<'_> {
 pub fn from_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-    let mut found = pairs.filter(|(key, _)| key.trim_matches([' ', '\t']) == name);
+    // A blank behind the name belongs to it, or to nothing: no client that means it writes one.
+    let mut found = pairs.filter(|(key, _)| key.trim_start_matches([' ', '\t']) == name);
     let (_, value) = found.next()?;
     if found.next().is_some() {
         return None;
@@ -144,6 +145,7 @@ mod tests {
         check(&["token=\"x.y.z\""], Some("x.y.z"));
         check(&["token="], Some(""));
         check(&["Token=x", "tokens=x", "atoken=x", "token"], None);
+        check(&["token =x"], None);
         check(&["token=x; token=y"], None);
         check(&["token=x", "token=x"], None);
         check(&[], None);

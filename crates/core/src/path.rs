@@ -177,17 +177,35 @@ fn check_segments(text: &str) -> Result<bool, PathError> {
     Ok(dots)
 }
 
-/// Whether `segment` is `.` or `..`. With a parameter after the dots, escaped or not, some servers
-/// take it for one and others do not, so that is an error.
+/// Whether `segment` is `.` or `..`. What some servers take for one and others do not is an error:
+/// with a parameter behind the dots, escaped or not, with blanks at an end, with control characters
+/// anywhere.
 fn is_dot_segment(segment: &str) -> Result<bool, PathError> {
-    let Some(after) = segment.strip_prefix('.') else {
-        return Ok(false);
-    };
-    let after = after.strip_prefix('.').unwrap_or(after);
-    if after.starts_with(';') || after.starts_with("%3B") {
-        return Err(PathError::DotSegment);
+    if matches!(segment, "." | "..") {
+        return Ok(true);
     }
-    Ok(after.is_empty())
+    if segment.bytes().all(|byte| is_unreserved(byte) && byte != b'.') {
+        return Ok(false);
+    }
+    let decoded = decode(segment);
+    let bare: String = decoded.chars().filter(|c| !c.is_control()).collect();
+    let bare = bare.split(';').next().unwrap_or_default().trim();
+    if matches!(bare, "." | "..") { Err(PathError::DotSegment) } else { Ok(false) }
+}
+
+/// A segment of normalised text without its escapes.
+fn decode(segment: &str) -> String {
+    let mut parts = segment.split('%');
+    let mut decoded = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.as_bytes().split_at_checked(2).unwrap_or_default();
+        let mut digits = digits.iter().filter_map(|digit| hex_value(Some(*digit)).ok());
+        if let (Some(high), Some(low)) = (digits.next(), digits.next()) {
+            decoded.push(high << 4 | low);
+        }
+        decoded.extend_from_slice(rest);
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 /// RFC 3986 §5.2.4, but `..` at the root is an error.

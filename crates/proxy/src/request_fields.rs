@@ -14,7 +14,8 @@ use crate::intake::Request;
 
 /// Fields that tell of hops, rewrite targets or methods, or speak for proxies; apps and frameworks
 /// believe them, so that no client may say them.
-const RESERVED: [&str; 24] = [
+const RESERVED: [&str; 38] = [
+    "base-url",
     "cf-connecting-ip",
     "client-cert",
     "client-cert-chain",
@@ -25,24 +26,46 @@ const RESERVED: [&str; 24] = [
     "proxy",
     "proxy-authorization",
     "proxy-connection",
+    "remote-user",
     "true-client-ip",
     "via",
+    "x-accel-redirect",
+    "x-authenticated-user",
+    "x-client-cert",
     "x-client-ip",
     "x-cluster-client-ip",
     "x-envoy-external-address",
+    "x-envoy-original-path",
+    "x-goog-authenticated-user-email",
+    "x-goog-authenticated-user-id",
+    "x-goog-iap-jwt-assertion",
     "x-host",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-middleware-subrequest",
     "x-original-url",
     "x-real-ip",
+    "x-remote-user",
     "x-request-id",
     "x-rewrite-url",
+    "x-sendfile",
     "x-url-scheme",
+    "x-waws-unencoded-url",
+    "x-webauth-user",
 ];
 
 /// Every field that begins so is reserved too.
-const RESERVED_PREFIXES: [&str; 3] = ["x-forwarded-", "x-original-", "x-portcullis-"];
+const RESERVED_PREFIXES: [&str; 8] = [
+    "ssl-client-",
+    "x-amzn-oidc-",
+    "x-forwarded-",
+    "x-ms-client-principal",
+    "x-original-",
+    "x-portcullis-",
+    "x-ssl-client-",
+    "x-ssl-cert",
+];
 
 /// Drops what the client nominated in `Connection`, in the request as received: nominated fields go
 /// first, ours are added after (RFC 9110 §7.6.1).
@@ -84,7 +107,8 @@ pub(crate) fn join_cookies(req: &mut RequestHeader) {
     }
 }
 
-/// Takes out reserved fields in every spelling: case, `_` for `-`, duplicates.
+/// Takes out reserved fields in every spelling: case, any other sign for `-`, as which servers in the
+/// manner of CGI read them, duplicates.
 fn strip(ctx: &Ctx, req: &mut RequestHeader) {
     let reserved: Vec<HeaderName> =
         req.headers.keys().filter(|name| is_reserved(ctx, name)).cloned().collect();
@@ -96,8 +120,9 @@ fn strip(ctx: &Ctx, req: &mut RequestHeader) {
 fn is_reserved(ctx: &Ctx, name: &HeaderName) -> bool {
     let text = name.as_str();
     let folded;
-    let text = if text.contains('_') {
-        folded = text.replace('_', "-");
+    let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '-';
+    let text = if text.contains(is_odd) {
+        folded = text.replace(is_odd, "-");
         folded.as_str()
     } else {
         text
@@ -178,7 +203,7 @@ fn strip_cookie(name: &str, req: &mut RequestHeader) -> Result<()> {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .map(str::trim)
-        .filter(|pair| pair.split('=').next() != Some(name) && !pair.is_empty())
+        .filter(|pair| pair.split('=').next().map(str::trim) != Some(name) && !pair.is_empty())
         .map(str::to_owned)
         .collect();
     req.remove_header(&header::COOKIE);

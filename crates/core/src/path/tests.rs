@@ -43,6 +43,16 @@ fn c21_what_servers_read_differently_is_refused_or_noted() {
     check("/x/..;/admin", Err(DotSegment));
     check("/x/.;a=b/admin", Err(DotSegment));
     check("/x/..%3b/admin", Err(DotSegment));
+    for hidden in [
+        ".%09.", ".%0A.", ".%0D%0A.", "..%09;", "..%7f;x", "..%20", "%20..", "..%C2%85", ".%20;a",
+        "%C2%A0..", "..%20;x",
+    ] {
+        check(&format!("/public/{hidden}/admin"), Err(DotSegment));
+        check(&format!("/public/{hidden}"), Err(DotSegment));
+    }
+    check("/public/a%09..b/x", Ok("/public/a%09..b/x"));
+    check("/public/...%20/x", Ok("/public/...%20/x"));
+    check("/public/.well-known/x", Ok("/public/.well-known/x"));
     check("/x/%2e%2e;", Err(DotSegment));
     check("/public/..%2fadmin/x", Ok("!/public/..%2Fadmin/x"));
     check("/public/%2e%2E%2Fadmin/x", Ok("!/public/..%2Fadmin/x"));
