@@ -23,6 +23,9 @@ use crate::{ConnectionSettings, Edge, HandshakeFailure, Refused};
 /// RFC 9113 §3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// Bytes of an answer that the engine holds for a stream whose client does not take them.
+const SEND_BUFFER: usize = 64 * 1024;
+
 /// Resets that the engine itself puts up with.
 const ENGINE_RESETS: usize = 200;
 
@@ -125,6 +128,7 @@ impl<A> Gated<A> {
         h2_options
             .max_concurrent_streams(settings.streams_per_connection)
             .max_header_list_size(list)
+            .max_send_buffer_size(SEND_BUFFER)
             // The gate counts these, and sooner.
             .max_pending_accept_reset_streams(ENGINE_RESETS)
             .max_local_error_reset_streams(Some(ENGINE_RESETS));

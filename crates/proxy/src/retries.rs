@@ -4,6 +4,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::ctx::Ctx;
+use crate::tunnel;
 
 /// Whether the request is sent once more. Only a request that provably had no effect, or one that
 /// may have it twice, and only as long as the client has seen nothing.
@@ -12,7 +13,7 @@ pub(crate) fn is_due(session: &Session, ctx: &mut Ctx, error: &Error, reused: bo
     let can_repeat = error.esource() == &ErrorSource::Upstream
         && !ctx.answer_begun
         && ctx.pending.is_none()
-        && downstream.response_written().is_none()
+        && downstream.response_written().is_none_or(|said| said.status.is_informational())
         && !downstream.retry_buffer_truncated()
         && !ctx.remaining().is_zero();
     let is_idempotent = session.req_header().method.is_idempotent();
@@ -36,6 +37,9 @@ pub(crate) fn allowed(ctx: &Ctx) -> u32 {
 
 /// The connection broke. A time-out is none: the app may still be at work.
 fn is_lost(error: &Error) -> bool {
+    if tunnel::is_late(error) {
+        return false;
+    }
     let etype = error.etype();
     let broke = [ErrorType::ConnectionClosed, ErrorType::ReadError, ErrorType::WriteError];
     broke.contains(etype)

@@ -77,6 +77,9 @@ fn note<'a>(seen: &mut Seen<'a>, name: &[u8], value: &'a [u8]) -> Result<(), Den
         if nominates_framing(value) {
             return Err(malformed("Connection nominates a field that frames the request"));
         }
+        if !is_token_list(value) {
+            return Err(malformed("Connection is not a list of tokens"));
+        }
         Ok(())
     } else if is_disguised(name) {
         Err(malformed("a framing field is spelled in another way"))
@@ -136,6 +139,11 @@ pub(super) fn trim_ows(mut value: &[u8]) -> &[u8] {
         value = rest;
     }
     value
+}
+
+/// Whether `value` is a list of tokens; elements may be empty (RFC 9110 §5.6.1.2).
+fn is_token_list(value: &[u8]) -> bool {
+    value.split(|b| *b == b',').map(trim_ows).all(|item| item.is_empty() || is_token(item))
 }
 
 /// Whether `bytes` are one token.

@@ -357,6 +357,10 @@ fn framing_cannot_be_disguised_or_nominated() {
         fails(&with_fields(&format!("Connection: {value}⏎Content-Length: 3")), 400);
     }
     passes(&with_fields("Connection: close, X-Mine⏎Connection: keep-alive"));
+    passes(&with_fields("Connection: close,, \t,X-Mine,"));
+    for value in ["close, \u{e4}", "close; x", "\"close\"", "X Mine"] {
+        fails(&with_fields(&format!("Connection: {value}")), 400);
+    }
 }
 
 #[test]
