@@ -181,7 +181,7 @@ fn http2_lengths_must_match() {
 }
 
 #[test]
-fn c28_an_empty_last_frame_ends_a_body_once() {
+fn c28_pingora_935_an_empty_last_frame_ends_a_body_once() {
     let upstream = portcullis_testkit::Upstream::start();
     let routes = r#"
 routes: [{name: r, path: "/{*rest}", access: public, forward: {upstream: u}}]
