@@ -1,9 +1,11 @@
 //! Floods of HTTP/2 frames: the connection is ended soon, little reaches the app, and others are
 //! served throughout.
 
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use portcullis_core::Clock;
 use portcullis_testkit::{Connection, Request, marker, until_true};
 
 use crate::world::{BASE, HOSTS, UPSTREAMS, World};
@@ -125,19 +127,27 @@ fn flooded(world: &World, reasons: &str, bytes: impl Fn(&Flood, u32) -> Vec<u8>)
     let mut flood = Flood::start(world);
     std::thread::scope(|scope| {
         let other = scope.spawn(|| {
-            let mut answers = 0;
+            let clock = Clock::system();
+            let mut times = Vec::new();
             let mut connection = world.plain().connect();
-            while answers == 0 || !over.load(Ordering::SeqCst) {
+            while times.is_empty() || !over.load(Ordering::SeqCst) {
+                let sent = clock.monotonic();
                 connection.send(&Request::get("/open/other")).expect(200);
-                answers += 1;
+                times.push(clock.monotonic().saturating_sub(sent));
             }
+            times.sort_unstable();
+            times
         });
         flood.send(bytes);
         let code = flood.goodbye();
         let code_is_told = code.is_none_or(|code| code == ENHANCE_YOUR_CALM);
         let breach = reasons == "protocol_error";
         over.store(true, Ordering::SeqCst);
-        other.join().expect("the other client is served");
+        let times = other.join().expect("the other client is served");
+        let (median, longest) = (times[times.len() / 2], times[times.len() - 1]);
+        // For whoever asks with --nocapture; nothing is held to a clock.
+        writeln!(std::io::stderr(), "{reasons}: others waited {median:?}, at most {longest:?}")
+            .expect("standard error");
         assert!(code_is_told || breach, "{reasons}: {code:?}");
     });
     assert_eq!(endings(), before + 1, "{reasons}: {}", page(world));
