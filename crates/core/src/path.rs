@@ -178,34 +178,43 @@ fn check_segments(text: &str) -> Result<bool, PathError> {
 }
 
 /// Whether `segment` is `.` or `..`. What some servers take for one and others do not is an error:
-/// with a parameter behind the dots, escaped or not, with blanks at an end, with control characters
-/// anywhere.
+/// with a parameter behind the dots, escaped or not, with blanks or control characters among them.
 fn is_dot_segment(segment: &str) -> Result<bool, PathError> {
     if matches!(segment, "." | "..") {
         return Ok(true);
     }
-    if segment.bytes().all(|byte| is_unreserved(byte) && byte != b'.') {
-        return Ok(false);
+    let mut dots = 0;
+    for byte in decoded(segment) {
+        match byte {
+            b'.' => dots += 1,
+            b';' => break,
+            0x80.. => return judge_text(segment),
+            byte if byte == b' ' || byte.is_ascii_control() => {}
+            _ => return Ok(false),
+        }
     }
-    let decoded = decode(segment);
-    let bare: String = decoded.chars().filter(|c| !c.is_control()).collect();
-    let bare = bare.split(';').next().unwrap_or_default().trim();
+    if matches!(dots, 1 | 2) { Err(PathError::DotSegment) } else { Ok(false) }
+}
+
+/// The same of a segment that is not all ASCII: there are more blanks than one.
+fn judge_text(segment: &str) -> Result<bool, PathError> {
+    let bytes: Vec<u8> = decoded(segment).collect();
+    let text = String::from_utf8_lossy(&bytes);
+    let bare: String = text.chars().filter(|c| !c.is_control() && !c.is_whitespace()).collect();
+    let bare = bare.split(';').next().unwrap_or_default();
     if matches!(bare, "." | "..") { Err(PathError::DotSegment) } else { Ok(false) }
 }
 
-/// A segment of normalised text without its escapes.
-fn decode(segment: &str) -> String {
-    let mut parts = segment.split('%');
-    let mut decoded = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        let (digits, rest) = part.as_bytes().split_at_checked(2).unwrap_or_default();
-        let mut digits = digits.iter().filter_map(|digit| hex_value(Some(*digit)).ok());
-        if let (Some(high), Some(low)) = (digits.next(), digits.next()) {
-            decoded.push(high << 4 | low);
+/// The bytes of a segment of normalised text, without its escapes.
+fn decoded(segment: &str) -> impl Iterator<Item = u8> {
+    let mut bytes = segment.bytes();
+    std::iter::from_fn(move || match bytes.next()? {
+        b'%' => {
+            let (high, low) = (hex_value(bytes.next()).ok()?, hex_value(bytes.next()).ok()?);
+            Some(high << 4 | low)
         }
-        decoded.extend_from_slice(rest);
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
+        byte => Some(byte),
+    })
 }
 
 /// RFC 3986 §5.2.4, but `..` at the root is an error.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{HeaderName, Method};
 use portcullis_policy::table::PathPattern;
 use portcullis_policy::{
-    Access, ClientRules, CorsPolicy, HeaderPolicy, Route, RouteCors, RouteTable, RouteTableBuilder,
-    TableError, UpgradeToken,
+    Access, ClientRules, CorsPolicy, Forward, HeaderPolicy, Route, RouteCors, RouteTable,
+    RouteTableBuilder, Scheme, TableError, UpgradeToken,
 };
 
 use crate::at::At;
@@ -117,8 +117,8 @@ impl raw::Route {
         let defaults = known.defaults.clone();
         let places = Places { own: at, default: At::root().key("defaults") };
         let name = check::name(name, at, problems);
-        let hosts = places.pick("hosts", hosts, defaults.hosts);
-        let hosts = compile_hosts(hosts, known.hosts, problems);
+        let hosts =
+            compile_hosts(places.pick("hosts", hosts, defaults.hosts), known.hosts, problems);
         let (path, pattern) = pattern(path, at, problems);
         let methods = compile_methods(places.pick("methods", methods, defaults.methods), problems);
         let demand = Demand {
@@ -130,16 +130,16 @@ impl raw::Route {
         let upgrade = compile_upgrade(places.pick("upgrade", upgrade, defaults.upgrade), problems);
         let public = demand.is_public();
         let demand = demand.compile(at, known, context, problems);
-        let default_at = &places.default;
-        let body = request::body(request, at, defaults.request, default_at, context, problems);
-        let timeouts = request::timeouts(timeouts, at, defaults.timeouts, default_at, problems);
-        let headers = at.key("response_headers");
-        let headers = response_headers.compile(&headers, known.default_headers, problems);
+        let from = &places.default;
+        let body = request::body(request, at, defaults.request, from, context, problems);
+        let timeouts = request::timeouts(timeouts, at, defaults.timeouts, from, problems);
+        let headers_at = at.key("response_headers");
+        let headers = response_headers.compile(&headers_at, known.default_headers, problems);
         let around = Around { pattern: pattern.as_ref(), path: &path, public, known };
         let forward = problems.required(at, "forward", forward).and_then(|forward| {
             forward.compile(&at.key("forward"), defaults.forward, &around, problems)
         });
-        let demand = demand?;
+        let (demand, forward) = (demand?, forward?);
         let route = Route {
             name: name?,
             origin: context.origin(at),
@@ -150,12 +150,12 @@ impl raw::Route {
             address_limits: demand.limits.by_address,
             principal_limits: demand.limits.by_principal,
             concurrent_limits: demand.limits.concurrent,
-            upgrade: upgrade?,
+            upgrade: can_upgrade(upgrade?, &forward, at, problems)?,
             cors: demand.cors,
             body: body?,
             timeouts: timeouts?,
             response_headers: Arc::new(headers?),
-            forward: forward?,
+            forward,
         };
         Some(Compiled { route: Arc::new(route), pattern: pattern?, hosts: hosts? })
     }
@@ -298,6 +298,23 @@ fn compile_upgrade(
         tokens.push(UpgradeToken::WebSocket);
     }
     sound.then_some(tokens)
+}
+
+/// HTTP/2 has no upgrade (RFC 9113 §8.6), so that an app that speaks it alone cannot be asked for one.
+fn can_upgrade(
+    tokens: Vec<UpgradeToken>,
+    forward: &Forward,
+    at: &At,
+    problems: &mut Problems,
+) -> Option<Vec<UpgradeToken>> {
+    let is_h2c = forward.upstream.endpoints.iter().any(|one| one.scheme == Scheme::H2c);
+    if is_h2c && !tokens.is_empty() {
+        let message = "the upstream has an h2c endpoint, which knows no upgrade";
+        let problem = Problem::new(at.key("upgrade"), message);
+        problems.push(problem.help("give the route an upstream of http or https endpoints"));
+        return None;
+    }
+    Some(tokens)
 }
 
 /// Who answers other origins: `app`, or a policy by name.

@@ -65,6 +65,16 @@ fn limits_count_one_thing_and_upgrades_are_known() {
 }
 
 #[test]
+fn an_app_that_speaks_http2_alone_knows_no_upgrade() {
+    let text = SOUND
+        .replace("http://127.0.0.1:8000", "h2c://127.0.0.1:8000")
+        .replace("cors: web", "cors: web\n  upgrade: [websocket]");
+    let report = check_text("x", &text, &options()).expect_err("a mistake");
+    let paths: Vec<String> = report.entries().into_iter().map(|entry| entry.path).collect();
+    assert_eq!(paths, ["routes[0].upgrade"]);
+}
+
+#[test]
 fn c45_empty_lists_never_mean_all() {
     let empty = "the list is empty";
     check("hosts: [api.test, '*.tenants.test']", "hosts: []", "hosts", empty);
