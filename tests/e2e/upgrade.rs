@@ -442,13 +442,15 @@ routes:
 "#;
 
 const PAGE: &str = r#"<!doctype html><title>page</title><body>waiting<script>
-const say = text => { document.body.textContent = text };
+let said = false;
+const say = text => { document.body.textContent = text; said = true };
 const socket = new WebSocket("wss://" + location.host + "/ws/x");
 socket.onopen = () => socket.send("from a page");
 socket.onmessage = event => say("echo: " + event.data);
 socket.onerror = () => say("failed");
 // The browser ends once no load is open; a socket is none.
-fetch("/page?wait");
+const wait = tries => fetch("/page?wait").then(() => said || tries == 0 || wait(tries - 1));
+wait(40);
 </script>"#;
 
 #[test]
@@ -476,7 +478,7 @@ fn a_real_library_and_a_real_browser_talk_through_the_gateway() {
         .field("content-type", "text/html")
         .field("set-cookie", &format!("session={token}; Secure; Path=/"));
     world.upstream.answer("/page", page);
-    world.upstream.answer("/page?wait", Reply::new(200, "").after(Duration::from_secs(2)));
+    world.upstream.answer("/page?wait", Reply::new(200, "").after(Duration::from_millis(500)));
     let address = world.gateway.address("https");
     let browser = Browser::new().map("api.test", address);
     let root = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
