@@ -1,5 +1,6 @@
 //! The rules. A number is never used for another rule.
 
+use portcullis_policy::Endpoint;
 use url::Url;
 
 use crate::advice::{Rule, Severity};
@@ -68,11 +69,32 @@ const UNLIMITED: Rule = Rule {
     fix: "give the route a limit by address, or set `clients.limit`",
 };
 
+const UNUSED_TLS: Rule = Rule {
+    number: "A010",
+    severity: Severity::High,
+    why: "requests to these endpoints go in cleartext and nobody is verified, whatever `tls` says",
+    fix: "write the endpoints with https://, or take `tls` out",
+};
+
 /// Tells every advice to `tell`.
 pub(super) fn find(file: &File, snapshot: &Snapshot, tell: &mut dyn FnMut(Rule, &At, String)) {
     issuers(file, tell);
     edge(file, snapshot, tell);
+    upstreams(file, snapshot, tell);
     routes(file, snapshot, tell);
+}
+
+fn upstreams(file: &File, snapshot: &Snapshot, tell: &mut dyn FnMut(Rule, &At, String)) {
+    let at = At::root().key("upstreams");
+    for (at, upstream) in file.upstreams.iter().flat_map(|list| list.at(&at)) {
+        let name = upstream.name.as_deref().unwrap_or_default();
+        let compiled = snapshot.upstreams.get(name);
+        let any_https = compiled.is_some_and(|one| one.endpoints.iter().any(Endpoint::is_https));
+        if upstream.tls.is_some() && !any_https {
+            let message = format!("no endpoint of the upstream `{name}` is https");
+            tell(UNUSED_TLS, &at.key("tls"), message);
+        }
+    }
 }
 
 fn issuers(file: &File, tell: &mut dyn FnMut(Rule, &At, String)) {

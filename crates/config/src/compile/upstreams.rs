@@ -189,7 +189,6 @@ fn compile_tls(
     context: &Context<'_>,
     problems: &mut Problems,
 ) -> Option<Option<UpstreamTls>> {
-    let said = raw.is_some();
     let raw::UpstreamTls { trust, server_name, client_certificate } = raw.unwrap_or_default();
     let server_name = match server_name {
         Some(name) => Some(Some(server_name_of(&name, &at.key("server_name"), problems)?)),
@@ -207,11 +206,7 @@ fn compile_tls(
         Some(true) => {
             Some(Some(UpstreamTls { trust, server_name: server_name?, client_certificate }))
         }
-        Some(false) if said && !problems.touch(at) => {
-            let problem = Problem::new(at.clone(), "this has no effect: no endpoint is https");
-            problems.push(problem.on_key());
-            None
-        }
+        // That they wait for an https endpoint is an advice (A010).
         Some(false) | None => Some(None),
     }
 }

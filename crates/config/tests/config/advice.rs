@@ -75,4 +75,6 @@ fn each_rule_speaks_alone() {
         Low,
         "routes[1].access",
     );
+    let unused = "endpoints: ['http://127.0.0.1:8000'], tls: {server_name: app.test}";
+    check("endpoints: ['http://127.0.0.1:8000']", unused, "A010", High, "upstreams[0].tls");
 }
