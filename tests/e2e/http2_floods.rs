@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portcullis_core::Clock;
+use portcullis_testkit::scripted::frame;
 use portcullis_testkit::{Connection, Request, marker, until_true};
 
 use crate::world::{BASE, HOSTS, UPSTREAMS, World};
@@ -42,11 +43,6 @@ const RESETS: &str = "faults engine refused_streams";
 
 fn world() -> World {
     World::start(&[BASE, HOSTS, UPSTREAMS, CONFIG])
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("a short payload").to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// A field block without tables.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use portcullis_core::clock::Clock;
 use portcullis_testkit::poll::until_true;
+use portcullis_testkit::scripted::frame;
 use portcullis_testkit::{Reply, Request, marker};
 
 use crate::world::{BASE, HOSTS, UPSTREAMS, World};
@@ -135,6 +136,41 @@ fn c31_a_client_that_hardly_reads_is_cut_off() {
     let mut left = Vec::new();
     stream.read_to_end(&mut left).ok();
     assert!(left.len() < 32 << 20, "it was written whole");
+}
+
+/// Over HTTP/2 a client can hold an answer back in two ways: it opens no window for it, or it opens all
+/// of it and reads nothing.
+#[test]
+fn c31_a_client_of_http2_that_does_not_take_its_answer_is_cut_off() {
+    const SETTINGS: u8 = 4;
+    const WINDOW_UPDATE: u8 = 8;
+    const HEADERS: u8 = 1;
+    const END: u8 = 5;
+    let world = world();
+    let mark = marker("m");
+    world.upstream.answer(&mark, Reply::new(200, vec![b'x'; 32 << 20]));
+    let target = format!("/{mark}");
+    let length = u8::try_from(target.len()).unwrap();
+    // GET, http, the path and the authority, by the static table of RFC 7541.
+    let head = [&[0x82, 0x86, 0x04, length], target.as_bytes(), b"\x01\x08api.test"].concat();
+    let under_way = || world.gateway.metric(&["gateway_upstream_requests{"]);
+    for window in [0_u32, 0x7fff_ffff] {
+        let mut stream = connect(&world, "plain");
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+        let settings = [&[0, 4][..], &window.to_be_bytes()].concat();
+        stream.write_all(&frame(SETTINGS, 0, 0, &settings)).unwrap();
+        stream.write_all(&frame(WINDOW_UPDATE, 0, 0, &0x7ffe_ffff_u32.to_be_bytes())).unwrap();
+        stream.write_all(&frame(HEADERS, END, 1, &head)).unwrap();
+        until_true(SOON, "the app is asked", || under_way() == 1);
+        until_true(Duration::from_secs(15), "the app is let go", || under_way() == 0);
+        // Who reads nothing at all has no connection any more; the other may go on with it.
+        let open = || world.gateway.metric(&["gateway_connections{", "\"plain\""]);
+        if window > 0 {
+            until_true(Duration::from_secs(15), "the connection ends", || open() == 0);
+        }
+        drop(stream);
+        until_true(SOON, "the connection ends", || open() == 0);
+    }
 }
 
 #[test]
