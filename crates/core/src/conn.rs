@@ -1,6 +1,6 @@
 //! What is known of a connection before its first request.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 /// One connection: made once at accept, shared by all its requests.
@@ -16,6 +16,13 @@ pub struct ConnMeta {
     pub local: Option<SocketAddr>,
     /// The handshake's outcome; `None` on a cleartext listener.
     pub tls: Option<TlsMeta>,
+}
+
+impl ConnMeta {
+    /// The address that rules and limits know the peer by: `0.0.0.0` on a unix socket.
+    pub fn address(&self) -> IpAddr {
+        self.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
+    }
 }
 
 /// What a TLS handshake settled.

@@ -64,10 +64,9 @@ impl EdgeEvents for Events {
     /// The deny list and the flood guard hold those too who cannot be understood. Behind a trusted
     /// proxy nobody can say whose request it was.
     fn refusal(&self, connection: &ConnMeta, denial: Denial) -> Refusal {
-        let Some(peer) = connection.peer else { return denial.into() };
         let serving = self.serving.load();
         let proxies = &serving.pipeline.clients.trusted_proxies;
-        let client = proxies.view(peer.ip(), &HeaderMap::new());
+        let client = proxies.view(connection.address(), &HeaderMap::new());
         if client.by_trusted_proxy {
             return denial.into();
         }

@@ -14,15 +14,12 @@ use portcullis_config::snapshot::{
 use portcullis_core::{Clock, Secret, random};
 use portcullis_edge::ConnectionSettings;
 use portcullis_policy::{Handover, HeaderPolicy, IdentitySigner, Pipeline};
-use portcullis_proxy::{Pool, Recorder, Redaction, Resolver, Serving, reserved_fields};
+use portcullis_proxy::{BODY_GRACE, Pool, Recorder, Redaction, Resolver, Serving, reserved_fields};
 use portcullis_state::StateFolder;
 use portcullis_tls::{CertificateStore, TlsAcceptor, TlsPlan};
 use thiserror::Error;
 
 use crate::runtime::Running;
-
-/// Every body's time before its rate counts.
-const BODY_GRACE: Duration = Duration::from_secs(10);
 
 /// Why a compiled file cannot serve.
 #[derive(Debug, Error)]

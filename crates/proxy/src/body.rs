@@ -25,12 +25,12 @@ const FRAME: u64 = 16 * 1024;
 /// pieces may be waiting for an answer to the first.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Nobody is slow before this.
-pub(crate) const GRACE: Duration = Duration::from_secs(10);
+/// Nobody's body is slow before this.
+pub const BODY_GRACE: Duration = Duration::from_secs(10);
 
 /// When more than `received` bytes must have come, at `rate` bytes a second.
 pub(crate) fn due(received: u64, rate: u64) -> Duration {
-    GRACE.saturating_add(Duration::from_secs(received.checked_div(rate).unwrap_or(u64::MAX)))
+    BODY_GRACE.saturating_add(Duration::from_secs(received.checked_div(rate).unwrap_or(u64::MAX)))
 }
 
 /// Asks for the body where the client waits to be asked, and reads it whole if it is small.
@@ -203,8 +203,8 @@ mod tests {
 
     #[test]
     fn a_rate_is_asked_for_after_the_grace() {
-        assert_eq!(due(0, 500), GRACE);
-        assert_eq!(due(1000, 500), GRACE + Duration::from_secs(2));
-        assert_eq!(due(499, 500), GRACE);
+        assert_eq!(due(0, 500), BODY_GRACE);
+        assert_eq!(due(1000, 500), BODY_GRACE + Duration::from_secs(2));
+        assert_eq!(due(499, 500), BODY_GRACE);
     }
 }

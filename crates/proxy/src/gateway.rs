@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::StatusCode;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -241,11 +241,11 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_response_filter(
         &self,
-        session: &mut Session,
+        _: &mut Session,
         answer: &mut ResponseHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        let asked_to_switch = session.req_header().headers.contains_key(header::UPGRADE);
+        let asked_to_switch = matches!(ctx.manner, Manner::Upgrade(_));
         if let Err(reason) = answer_gate::judge(answer, ctx.interim, asked_to_switch) {
             ctx.pending = Some(Fault::UpstreamFailed { reason: reason.into() }.into());
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, reason).into_up());

@@ -1,6 +1,6 @@
 //! From pingora's request to the one head that every stage sees.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use http::{HeaderMap, Method, Version, header};
 use pingora::http::RequestHeader;
@@ -93,7 +93,7 @@ impl Ctx {
         headers: &HeaderMap,
     ) -> portcullis_core::forwarded::ClientView {
         let conn = self.conn.as_ref();
-        let peer = conn.and_then(|c| c.peer).map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
+        let peer = conn.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |conn| conn.address());
         let view = self.serving.pipeline.clients.trusted_proxies.view(peer, headers);
         self.https = view.https.unwrap_or_else(|| conn.is_some_and(|c| c.tls.is_some()));
         self.client = Some(view.address);

@@ -20,6 +20,7 @@ pub mod serving;
 mod streams;
 mod tunnel;
 
+pub use body::BODY_GRACE;
 pub use gateway::Gateway;
 pub use guard::{App, Guarded};
 pub use metrics::Metrics;

@@ -1,20 +1,8 @@
 //! The public collection of HTTP/2 frames against the gate.
 
-use std::path::{Path, PathBuf};
-
 use super::tests::{Line, block, frame};
 use super::*;
-
-/// The first of `$PORTCULLIS_VECTORS` and the folder beside the workspace that is there.
-#[expect(clippy::disallowed_methods, reason = "where vectors are is no setting of the gateway")]
-fn folder() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors");
-    let named = std::env::var("PORTCULLIS_VECTORS").ok().map(PathBuf::from);
-    let found = named.into_iter().chain([beside]).find(|path| path.is_dir());
-    let in_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-    assert!(found.is_some() || !in_ci, "the vectors are not there");
-    found.map(|path| path.join("h2"))
-}
+use crate::tests::vectors::folder;
 
 struct Vector {
     name: String,
@@ -23,7 +11,7 @@ struct Vector {
 }
 
 fn vectors() -> Vec<Vector> {
-    let Some(folder) = folder() else { return Vec::new() };
+    let Some(folder) = folder("h2") else { return Vec::new() };
     let mut found = Vec::new();
     for kind in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if !kind.is_dir() {

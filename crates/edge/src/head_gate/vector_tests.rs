@@ -1,22 +1,10 @@
 //! The public collections of smuggling requests against the gate.
 
-use std::path::{Path, PathBuf};
-
 use super::property_tests::agrees_with_httparse;
 use super::*;
+use crate::tests::vectors::folder;
 
 const LIMITS: HeadLimits = HeadLimits { size: 32 * 1024, fields: 100, target: 8 * 1024 };
-
-/// The first of `$PORTCULLIS_VECTORS` and the folder beside the workspace that is there.
-#[expect(clippy::disallowed_methods, reason = "where vectors are is no setting of the gateway")]
-fn folder() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors");
-    let named = std::env::var("PORTCULLIS_VECTORS").ok().map(PathBuf::from);
-    let found = named.into_iter().chain([beside]).find(|path| path.is_dir());
-    let in_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-    assert!(found.is_some() || !in_ci, "the vectors are not there");
-    found.map(|path| path.join("smuggling"))
-}
 
 struct Vector {
     id: String,
@@ -26,7 +14,7 @@ struct Vector {
 }
 
 fn vectors(file: &str) -> Vec<Vector> {
-    let Some(folder) = folder() else { return Vec::new() };
+    let Some(folder) = folder("smuggling") else { return Vec::new() };
     let text = std::fs::read_to_string(folder.join(file)).unwrap();
     text.lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())

@@ -10,6 +10,7 @@ mod keep_alive;
 mod pace;
 mod service;
 mod tls;
+pub(crate) mod vectors;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
