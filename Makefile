@@ -77,7 +77,7 @@ conformance: ## score the gateway and others on malformed requests, into docs/co
 	mkdir -p target/conformance
 	$(CARGO) build -q --release --locked -p portcullis
 	$(CARGO) run -q --locked -p portcullis-testkit --bin conformance -- \
-	    "$${CARGO_TARGET_DIR:-target}/release/portcullis" target/conformance
+	    "$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/portcullis" $(CURDIR)/target/conformance
 
 update: setup ## regenerate docs/schema.json, the lists in docs/ and the CLI help
 	scripts/update-docs.py
