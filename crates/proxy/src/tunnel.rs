@@ -80,11 +80,7 @@ pub(crate) fn judge(
     if answer.status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(());
     }
-    let is_asked_for = match ctx.manner {
-        Manner::Upgrade(token) => agrees(token, answer),
-        Manner::Events | Manner::Grpc | Manner::Ordinary => false,
-    };
-    if !is_asked_for {
+    if !matches!(ctx.manner, Manner::Upgrade(token) if agrees(token, answer)) {
         return Err(
             Error::explain(ErrorType::InvalidHTTPHeader, "101 to another request").into_up()
         );
