@@ -20,13 +20,25 @@ fuzz_target!(|raw: &str| {
         assert_eq!(decode(&decoded), decoded, "a double encoding was not flagged");
         let slashes = |bytes: &[u8]| bytes.iter().filter(|&&byte| byte == b'/').count();
         assert_eq!(slashes(&decoded), slashes(text.as_bytes()), "a slash was hidden");
-        assert!(!decoded.iter().any(|&byte| byte.is_ascii_control() || byte == b'\\'));
+        assert!(!decoded.iter().any(|&byte| byte == 0 || byte == b'\\'));
+        String::from_utf8_lossy(&decoded).split('/').for_each(check_hidden);
     }
 });
 
 fn check_segments(text: &str) {
     assert!(!text.contains("//"), "an empty segment passed");
     assert!(text.split('/').all(|segment| segment != "." && segment != ".."), "dots passed");
+}
+
+/// A decoded segment must not be another to who trims it, nor a dot segment to who drops control
+/// characters, trims blanks or cuts parameters off.
+fn check_hidden(segment: &str) {
+    let is_control = |c: Option<char>| c.is_some_and(|c| c.is_ascii_control());
+    let ends = [segment.chars().next(), segment.chars().last()];
+    assert!(!ends.into_iter().any(is_control), "a control character at an end passed");
+    let bare: String = segment.chars().filter(|c| !c.is_control()).collect();
+    let bare = bare.split(';').next().unwrap_or_default().trim();
+    assert!(!matches!(bare, "." | ".."), "hidden dots passed");
 }
 
 /// A lenient percent-decoder, as some upstream might have.
