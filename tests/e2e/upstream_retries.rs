@@ -73,27 +73,63 @@ fn c49_an_app_that_closes_idle_connections_costs_no_get() {
     assert!(executed.len() >= answered && answered > 0, "{answered} of {}", executed.len());
 }
 
+/// What an app read of each request line that came to it; those of second requests begin with `2 `.
+type Lines = Arc<Mutex<HashMap<String, usize>>>;
+
+/// An app that answers the first request of a connection, and reads the second and cuts it off.
+fn cuts_the_second(lines: &Lines) -> Scripted {
+    let lines = Arc::clone(lines);
+    let note = move |request: &[u8], place: &str| {
+        let line = String::from_utf8_lossy(request).lines().next().unwrap_or_default().to_owned();
+        *lines.lock().entry(format!("{place}{line}")).or_default() += 1;
+    };
+    Scripted::start(move |mut stream, _| {
+        let Some(first) = read_request(&mut stream) else { return };
+        note(&first, "");
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").ok();
+        if let Some(second) = read_request(&mut stream) {
+            note(&second, "2 ");
+        }
+    })
+}
+
+/// A connection goes back to the pool a moment after its answer was read, so that a request may meet
+/// none there: it is asked again until one did.
 #[test]
 fn c49_a_post_that_was_read_is_not_sent_again() {
-    // The first request of a connection is answered, the second read and cut.
-    let requests = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&requests);
-    let app = Scripted::start(move |mut stream, _| {
-        read_request(&mut stream);
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").ok();
-        if read_request(&mut stream).is_some() {
-            counted.fetch_add(1, Ordering::SeqCst);
-        }
-    });
+    let lines = Lines::default();
+    let app = cuts_the_second(&lines);
     let world = before(&app.url(), 2);
     let client = world.plain();
-    client.send(&Request::get("/x")).expect(200);
-    client.send(&Request::post("/x", "once")).expect_refusal(502, "upstream-failed");
-    assert_eq!((requests.load(Ordering::SeqCst), app.connections()), (1, 1));
-    // A GET is: over a new connection.
-    client.send(&Request::get("/x")).expect(200);
-    client.send(&Request::get("/x")).expect(200);
-    assert_eq!(requests.load(Ordering::SeqCst), 2);
+    let cut = (0..100).find_map(|n| {
+        client.send(&Request::get("/x")).expect(200);
+        let answer = client.send(&Request::post(format!("/{n}"), "once"));
+        (answer.status != 200).then_some((n, answer))
+    });
+    let (n, answer) = cut.expect("a POST over a connection that was used");
+    answer.expect_refusal(502, "upstream-failed");
+    assert_eq!(lines.lock().get(&format!("2 POST /{n} HTTP/1.1")), Some(&1));
+    let posts: HashMap<String, usize> =
+        lines.lock().iter().filter(|(line, _)| line.contains("POST")).map(own).collect();
+    assert_eq!(posts.len(), n + 1);
+    assert!(posts.values().all(|times| *times == 1), "{posts:?}");
+}
+
+fn own((line, times): (&String, &usize)) -> (String, usize) {
+    (line.clone(), *times)
+}
+
+#[test]
+fn c49_a_get_that_was_cut_is_sent_again_over_a_new_connection() {
+    let lines = Lines::default();
+    let app = cuts_the_second(&lines);
+    let world = before(&app.url(), 2);
+    let client = world.plain();
+    let was_cut = (0..100).any(|n| {
+        client.send(&Request::get(format!("/{n}"))).expect(200);
+        lines.lock().keys().any(|line| line.starts_with("2 GET "))
+    });
+    assert!(was_cut, "a GET over a connection that was used");
 }
 
 #[test]
