@@ -1,5 +1,10 @@
-//! Where what must be remembered lives: a folder of small secret files that outlive a restart.
+//! Where what must be remembered lives: sealed records that outlive a restart and are shared by
+//! replicas ([`Durable`]), and a folder of small secret files.
 
+mod durable;
 mod folder;
+mod memory;
 
+pub use durable::{Durable, DurableError, Kind};
 pub use folder::{StateError, StateFolder};
+pub use memory::MemoryDurable;

@@ -5,6 +5,7 @@
 //! alert.
 
 mod acceptor;
+pub mod acme;
 mod alert;
 mod error;
 mod names;
