@@ -2,11 +2,13 @@
 
 mod challenge;
 mod challenges;
+mod proof;
 mod published;
 mod token;
 
 pub use challenge::{Challenge, ChallengeType, SolveError, Solver};
 pub use challenges::{Challenges, LookupError};
+pub use proof::asks_for_proof;
 pub use published::Published;
 pub use token::token_of;
 
