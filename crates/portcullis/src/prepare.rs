@@ -157,7 +157,7 @@ fn open_certificates(
 ) -> Result<CertificateStore, PrepareError> {
     CertificateStore::open(&tls.sources, previous, clock.clone()).map_err(|mistakes| {
         let texts: Vec<String> =
-            mistakes.iter().map(|(origin, error)| format!("{origin:?}: {error}")).collect();
+            mistakes.iter().map(|(origin, error)| format!("{origin}: {error}")).collect();
         PrepareError::Certificates(texts.join("; "))
     })
 }

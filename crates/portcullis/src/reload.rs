@@ -75,7 +75,7 @@ impl Reloader {
             self.note("certificates-replaced", &report.replaced.to_string());
         }
         for (origin, error) in report.failed {
-            self.note("certificate-refused", &format!("{origin:?}: {error}"));
+            self.note("certificate-refused", &format!("{origin}: {error}"));
             self.runtime.metrics().edge.certificate_failures.inc();
         }
     }
@@ -181,6 +181,6 @@ fn log_refused(event: &str, detail: &str) {
 fn paths(origin: CertificateOrigin) -> Vec<PathBuf> {
     match origin {
         CertificateOrigin::Files(FilePair { certificate, key }) => vec![certificate, key],
-        CertificateOrigin::SelfSigned => Vec::new(),
+        CertificateOrigin::Acme(_) | CertificateOrigin::SelfSigned => Vec::new(),
     }
 }

@@ -23,11 +23,10 @@ pub struct TlsAcceptor {
 }
 
 impl TlsAcceptor {
-    /// Compiles a plan. Fails where `without_sni` has no certificate.
+    /// Compiles a plan. Fails where `without_sni` has no certificate and none is ordered.
     pub fn new(plan: TlsPlan) -> Result<Self, TlsError> {
         let TlsPlan { certificates, minimum, by_name, without_sni, protocols } = plan;
-        if let Some(name) = without_sni.as_deref().filter(|name| certificates.find(name).is_none())
-        {
+        if let Some(name) = without_sni.as_deref().filter(|name| !certificates.expects(name)) {
             return Err(TlsError::WithoutSniUnknown { name: name.to_owned() });
         }
         let resolver = Arc::new(Resolver { certificates, without_sni });

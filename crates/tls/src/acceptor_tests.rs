@@ -73,8 +73,8 @@ const TLS13: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
 fn store() -> CertificateStore {
     let names = ["a.test", "old.test", "*.wild.test", "127.0.0.1"];
     let sources = CertificateSources {
-        files: Vec::new(),
         self_signed: names.iter().map(ToString::to_string).collect(),
+        ..CertificateSources::default()
     };
     let clock = Clock::manual(Timestamp::from_unix_seconds(1_700_000_000));
     CertificateStore::open(&sources, None, clock).unwrap()
@@ -183,6 +183,15 @@ fn a_missing_name_is_refused_unless_one_stands_in() {
     check(named, client(TLS13, &[]), "127.0.0.1", Ok((ProtocolVersion::TLSv1_3, None)));
     let old = TlsPlan { without_sni: Some("old.test".into()), ..plan() };
     check(old, client(TLS12, &[]), "127.0.0.1", Ok((ProtocolVersion::TLSv1_2, None)));
+    let awaiting = CertificateSources { acme: vec!["new.test".into()], ..Default::default() };
+    let clock = Clock::manual(Timestamp::from_unix_seconds(1_700_000_000));
+    let awaited = TlsPlan {
+        certificates: CertificateStore::open(&awaiting, None, clock).unwrap(),
+        without_sni: Some("new.test".into()),
+        ..plan()
+    };
+    check(awaited.clone(), client(TLS13, &[]), "127.0.0.1", Err("unrecognized_name"));
+    check(awaited, client(TLS13, &[]), "new.test", Err("unrecognized_name"));
     let unknown = TlsPlan { without_sni: Some("b.test".into()), ..plan() };
     assert_eq!(
         TlsAcceptor::new(unknown).unwrap_err(),
@@ -212,7 +221,8 @@ fn the_key_exchange_is_post_quantum() {
 #[test]
 fn sessions_resume_and_outlive_a_new_plan_over_the_store_before() {
     let first = plan();
-    let sources = CertificateSources { files: Vec::new(), self_signed: vec!["a.test".into()] };
+    let sources =
+        CertificateSources { self_signed: vec!["a.test".into()], ..CertificateSources::default() };
     let clock = Clock::manual(Timestamp::from_unix_seconds(1_700_000_000));
     let after = CertificateStore::open(&sources, Some(&first.certificates), clock).unwrap();
     let config = client(TLS13, &[]);

@@ -29,6 +29,18 @@ pub enum TlsError {
     /// The key is not that of the first certificate.
     #[error("the private key does not belong to the first certificate of the chain")]
     KeyMismatch,
+    /// A certificate was brought for a name that is none of its own.
+    #[error("the certificate is not for {name}")]
+    OtherName {
+        /// The name it was brought for.
+        name: String,
+    },
+    /// A certificate was brought for a name that none is ordered for.
+    #[error("no certificate is ordered for {name}")]
+    NotOrdered {
+        /// The name.
+        name: String,
+    },
     /// The leaf names nobody.
     #[error("the certificate has no DNS name or IP address in its subject alternative names")]
     NoNames,

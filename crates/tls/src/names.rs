@@ -37,7 +37,8 @@ impl<T> NameTable<T> {
     }
 }
 
-fn canonical(name: &str) -> String {
+/// In lower case, without a trailing dot.
+pub(crate) fn canonical(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 

@@ -22,6 +22,7 @@ const MAXIMUM_FILE: u64 = 1 << 20;
 pub struct CertifiedPair {
     key: Arc<CertifiedKey>,
     names: Vec<String>,
+    not_before: Timestamp,
     not_after: Timestamp,
 }
 
@@ -52,7 +53,8 @@ impl CertifiedPair {
         let leaf = chain
             .first()
             .ok_or_else(|| TlsError::InvalidChain { reason: "there is no certificate".into() })?;
-        let Facts { names, not_after } = facts(leaf, now)?;
+        let Facts { names, not_before, not_after } = facts(leaf)?;
+        in_force(not_before, not_after, now)?;
         let signer = provider()
             .key_provider
             .load_private_key(key)
@@ -65,7 +67,7 @@ impl CertifiedPair {
                 TlsError::InvalidChain { reason: error.to_string() }
             }
         })?;
-        Ok(Self { key: Arc::new(key), names, not_after })
+        Ok(Self { key: Arc::new(key), names, not_before, not_after })
     }
 
     /// What rustls serves.
@@ -78,9 +80,19 @@ impl CertifiedPair {
         &self.names
     }
 
+    /// When the leaf begins.
+    pub const fn not_before(&self) -> Timestamp {
+        self.not_before
+    }
+
     /// When the leaf ends.
     pub const fn not_after(&self) -> Timestamp {
         self.not_after
+    }
+
+    /// Whether it is in force at `now`.
+    pub(crate) fn check_in_force(&self, now: Timestamp) -> Result<(), TlsError> {
+        in_force(self.not_before, self.not_after, now)
     }
 
     /// Whether both serve the same chain.
@@ -122,26 +134,34 @@ impl fmt::Debug for CertifiedPair {
 
 struct Facts {
     names: Vec<String>,
+    not_before: Timestamp,
     not_after: Timestamp,
 }
 
-fn facts(leaf: &CertificateDer<'_>, now: Timestamp) -> Result<Facts, TlsError> {
-    let invalid = |reason: String| TlsError::InvalidChain { reason };
-    let (_, leaf) = X509Certificate::from_der(leaf).map_err(|error| invalid(error.to_string()))?;
-    let not_before = timestamp(leaf.validity().not_before.timestamp());
-    let not_after = timestamp(leaf.validity().not_after.timestamp());
+fn in_force(not_before: Timestamp, not_after: Timestamp, now: Timestamp) -> Result<(), TlsError> {
     if now < not_before {
         return Err(TlsError::NotYetValid { not_before: not_before.rfc3339() });
     }
     if now > not_after {
         return Err(TlsError::Expired { not_after: not_after.rfc3339() });
     }
+    Ok(())
+}
+
+fn facts(leaf: &CertificateDer<'_>) -> Result<Facts, TlsError> {
+    let invalid = |reason: String| TlsError::InvalidChain { reason };
+    let (_, leaf) = X509Certificate::from_der(leaf).map_err(|error| invalid(error.to_string()))?;
+    let not_before = timestamp(leaf.validity().not_before.timestamp());
+    let not_after = timestamp(leaf.validity().not_after.timestamp());
     let names = leaf
         .subject_alternative_name()
         .map_err(|error| invalid(error.to_string()))?
         .map(|san| san.value.general_names.iter().filter_map(name).collect::<Vec<_>>())
         .unwrap_or_default();
-    if names.is_empty() { Err(TlsError::NoNames) } else { Ok(Facts { names, not_after }) }
+    if names.is_empty() {
+        return Err(TlsError::NoNames);
+    }
+    Ok(Facts { names, not_before, not_after })
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "names of other kinds are no server names")]

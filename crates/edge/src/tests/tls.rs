@@ -12,7 +12,7 @@ use super::*;
 
 pub(super) fn store() -> CertificateStore {
     let self_signed = vec!["a.test".to_owned(), "old.test".to_owned()];
-    let sources = CertificateSources { files: Vec::new(), self_signed };
+    let sources = CertificateSources { self_signed, ..CertificateSources::default() };
     CertificateStore::open(&sources, None, Clock::system()).unwrap()
 }
 
