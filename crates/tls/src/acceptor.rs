@@ -57,7 +57,7 @@ impl TlsAcceptor {
     /// The configuration that answers `hello`, or the alert to send instead.
     pub fn config_for(&self, hello: &ClientHello<'_>) -> Result<Arc<ServerConfig>, Alert> {
         let name = self.resolver.name(hello).ok_or(Alert::MissingServerName)?;
-        self.resolver.certificates.find(name).ok_or(Alert::UnrecognizedName)?;
+        self.resolver.certificates.choose(name, hello)?;
         Ok(match self.by_name.find(name).unwrap_or(&self.minimum) {
             Minimum::Tls12 => Arc::clone(&self.tls12),
             Minimum::Tls13 => Arc::clone(&self.tls13),
@@ -123,6 +123,6 @@ impl Resolver {
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.certificates.find(self.name(&hello)?)
+        self.certificates.choose(self.name(&hello)?, &hello).ok()
     }
 }
