@@ -90,7 +90,7 @@ fn fault_fields(fault: &Fault, fields: &mut Vec<(HeaderName, HeaderValue)>) {
             fields.push((RETRY_AFTER, seconds(*retry_after)));
         }
         Fault::Overloaded | Fault::StateUnavailable { .. } => {
-            fields.push((RETRY_AFTER, HeaderValue::from_static("1")))
+            fields.push((RETRY_AFTER, HeaderValue::from_static("1")));
         }
         Fault::Internal { .. } | Fault::UpstreamFailed { .. } | Fault::UpstreamTimeout => {}
     }
