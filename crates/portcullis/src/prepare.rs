@@ -134,6 +134,7 @@ fn serving(
     let telemetry = &running.telemetry;
     Serving {
         pipeline,
+        challenges: None,
         pools: parts.pools,
         identity: parts.identity,
         identity_header: identity.header.clone(),
