@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod bodies;
+mod certificate_formats;
 mod certificates;
 mod config;
 mod conformance;
@@ -40,6 +41,7 @@ mod slow;
 mod soak;
 mod streams;
 mod tidy;
+mod tls_policy;
 mod tokens;
 mod unix_socket;
 mod upgrade;
