@@ -9,7 +9,7 @@ use portcullis_core::{Clock, Secret};
 use super::{Challenge, ChallengeType, DnsExec, Solver};
 
 /// Reached only when something hangs.
-const HANGS: Duration = Duration::from_secs(60);
+const HANGS: Duration = Duration::from_mins(1);
 
 fn challenge() -> Challenge {
     Challenge {
