@@ -207,7 +207,7 @@ fn is_txt(record: &Record, value: &str) -> bool {
     matches!(&record.data, RData::TXT(txt) if txt.txt_data.concat() == value.as_bytes())
 }
 
-fn absolute(name: &str) -> Result<Name, String> {
+pub(super) fn absolute(name: &str) -> Result<Name, String> {
     let mut name = Name::from_ascii(name).map_err(|error| format!("{name:?}: {error}"))?;
     name.set_fqdn(true);
     Ok(name)

@@ -1,12 +1,18 @@
 //! Updates against BIND's `named`.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use hickory_proto::op::{Message, OpCode};
+use hickory_proto::rr::rdata::TXT;
+use hickory_proto::rr::rdata::tsig::TsigAlgorithm as Mac;
+use hickory_proto::rr::{RData, Record, TSigResponseContext, TSigner};
 use portcullis_core::{Clock, Secret, Timestamp};
 use portcullis_testkit::Named;
 use portcullis_testkit::named::KEY_NAME;
 
 use super::dns::TxtRecord;
+use super::rfc2136::absolute;
 use super::{
     Challenge, ChallengeType, Rfc2136, Rfc2136Settings, Solver, TsigAlgorithm, is_dns_name,
     tsig_key,
@@ -167,6 +173,58 @@ async fn an_answer_that_is_not_signed_for_us_is_not_believed() {
     {
         fails(settings(impostor(garbage).await), Clock::system(), "").await;
     }
+}
+
+/// What a server that signs answers to `question`; `texts` are the TXT records it shows.
+fn signed(question: &[u8], texts: &[String]) -> Vec<u8> {
+    let key = absolute(KEY_NAME).unwrap();
+    let signer = TSigner::new(b"secret".to_vec(), Mac::HmacSha256, key, 300).unwrap();
+    let (mac, time, _) = signer.verify_message_byte(question, None, true).unwrap();
+    let question = Message::from_vec(question).unwrap();
+    let mut answer = Message::response(question.id, question.op_code);
+    answer.add_queries(question.queries.clone());
+    let name = question.queries[0].name().clone();
+    for text in texts {
+        let data = RData::TXT(TXT::new(vec![text.clone()]));
+        answer.add_answer(Record::from_rdata(name.clone(), 60, data));
+    }
+    let context = TSigResponseContext::new(question.id, time, signer, mac, None);
+    let signature = context.sign(&answer.to_vec().unwrap()).unwrap();
+    answer.set_signature(signature);
+    answer.to_vec().unwrap()
+}
+
+#[tokio::test]
+async fn the_authority_is_told_when_the_server_shows_the_value() {
+    static LOOKS: AtomicUsize = AtomicUsize::new(0);
+    let server = impostor(|question| {
+        if Message::from_vec(&question).unwrap().op_code == OpCode::Update {
+            return signed(&question, &[]);
+        }
+        // First nothing, then the value of another order, then both.
+        let theirs = "another".to_owned();
+        match LOOKS.fetch_add(1, Ordering::SeqCst) {
+            0 => signed(&question, &[]),
+            1 => signed(&question, &[theirs]),
+            _ => signed(&question, &[theirs, value(&challenge("a.x.test", "t"))]),
+        }
+    });
+    let settings = Rfc2136Settings {
+        server: server.await,
+        key_name: KEY_NAME.to_owned(),
+        algorithm: TsigAlgorithm::HmacSha256,
+        secret: Secret::new("secret"),
+        zone: Some("x.test".to_owned()),
+        ttl: 60,
+        propagation: Duration::from_millis(300),
+    };
+    let clock = Clock::system();
+    let solver = Rfc2136::new(settings, clock.clone());
+    let began = clock.monotonic();
+    solver.present(&challenge("a.x.test", "t")).await.unwrap();
+    assert_eq!(LOOKS.load(Ordering::SeqCst), 3);
+    // Two more looks half a second apart, and the other servers' time.
+    assert!(clock.monotonic().saturating_sub(began) >= Duration::from_millis(1300));
 }
 
 #[test]
