@@ -38,6 +38,7 @@ mod reload;
 mod settings;
 mod slow;
 mod soak;
+mod state;
 mod streams;
 mod tidy;
 mod tokens;
