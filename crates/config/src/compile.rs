@@ -19,6 +19,7 @@ mod limits;
 mod listeners;
 mod methods;
 mod names;
+mod redirects;
 mod request;
 mod response_headers;
 mod route_limits;
