@@ -110,7 +110,9 @@ impl Reloader {
         let file = self.file.clone();
         let loaded = tokio::task::spawn_blocking(move || portcullis_config::load(&file, &options));
         let loaded = loaded.await.map_err(|error| error.to_string())?;
-        let snapshot = loaded.map_err(|report| report.render_text(false))?.snapshot;
+        let mut snapshot = loaded.map_err(|report| report.render_text(false))?.snapshot;
+        let completed = self.runtime.store().complete(&mut snapshot).await;
+        completed.map_err(|error| error.to_string())?;
         let serving = self.serving.load_full();
         let previous =
             Previous { certificates: Some(&running.certificates), pools: Some(&serving.pools) };

@@ -23,6 +23,7 @@ use crate::prepare::{Prepared, Previous, prepare};
 use crate::reload::Reloader;
 use crate::runtime::{Base, Runtime};
 use crate::shutdown::{Asked, Signals};
+use crate::store::Store;
 use crate::watch::Watch;
 
 /// Longest wait for the first keys of the issuers before requests are taken.
@@ -125,8 +126,12 @@ impl Process {
         let (clock, recorder) = (base.clock.clone(), Arc::clone(&base.recorder));
         let options = LoadOptions::new(clock.clone());
         let loaded = portcullis_config::load(file, &options);
-        let Loaded { snapshot, .. } = loaded.map_err(|r| Failure::refused(r.render_text(false)))?;
+        let Loaded { mut snapshot, .. } =
+            loaded.map_err(|r| Failure::refused(r.render_text(false)))?;
         let state = StateFolder::open(state_folder()?).map_err(start)?;
+        let store = Store::open(snapshot.state.clone(), state.clone(), clock.clone());
+        let store = store.map_err(start)?;
+        store.complete(&mut snapshot).await.map_err(start)?;
         let prepared = prepare(snapshot, &Previous::default(), &state, &clock, &recorder);
         let Prepared { serving, running, connections, listeners, drain, files, admin_token } =
             prepared.map_err(start)?;
@@ -142,7 +147,8 @@ impl Process {
         open_logs(&base, &running).map_err(start)?;
         let admin = running.admin.clone();
         start_keys(&running.handover, None).await;
-        let runtime = Arc::new(Runtime::new(base, running));
+        let runtime = Arc::new(Runtime::new(base, running, store));
+        tracing::info!(state = ?runtime.durable(), "opened");
         let mut operators = Operators::default();
         let lines = operators.set(&mut adopted, &runtime, &admin, &admin_token).await;
         let mut lines = lines.map_err(start)?;
