@@ -81,6 +81,8 @@ pub(crate) fn prepare(
     recorder: &Arc<Recorder>,
 ) -> Result<Prepared, PrepareError> {
     let certificates = open_certificates(&snapshot.tls, previous.certificates, clock)?;
+    let hosts: Vec<String> = snapshot.pipeline.hosts.names().collect();
+    let certificates = certificates.for_hosts(hosts.iter().map(String::as_str));
     let listeners = acceptors(&snapshot, &certificates)?;
     let pools = pools(&snapshot, previous.pools, clock)?;
     let identity = signer(&snapshot.identity, clock)?;
