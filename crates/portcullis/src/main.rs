@@ -1,6 +1,7 @@
 //! The gateway: arguments, wiring, reload, signals, admin listener, demo.
 
 mod admin;
+mod certificate_events;
 mod check;
 mod cli;
 mod demo;
@@ -17,6 +18,7 @@ mod reload;
 mod run;
 mod runtime;
 mod shutdown;
+mod store;
 mod watch;
 mod web;
 

@@ -34,6 +34,9 @@ pub struct CertificateStatus {
     pub origin: CertificateOrigin,
     /// Its DNS names and IP addresses, or those it is awaited for.
     pub names: Vec<String>,
+    /// The kind of its key: `P-256`, `P-384`, `P-521`, `Ed25519`, `RSA`; `None` where there is none
+    /// yet.
+    pub key: Option<&'static str>,
     /// When it ends; `None` where there is none yet.
     pub not_after: Option<Timestamp>,
     /// Whole days until then; 0 on the last day and after, `None` where there is none yet.
@@ -49,6 +52,10 @@ pub struct ReloadReport {
     pub replaced: usize,
     /// Certificates that are as they were.
     pub unchanged: usize,
-    /// What could not be read, and why; these are served as they were.
+    /// What was refused, and why, where that is news; these are served as they were.
     pub failed: Vec<(CertificateOrigin, String)>,
+    /// Names that were served and for which the certificates that were taken are not.
+    pub lost: Vec<String>,
+    /// What is served although its time is over, as was not told before.
+    pub expired: Vec<(CertificateOrigin, String)>,
 }

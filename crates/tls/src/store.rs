@@ -7,13 +7,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use portcullis_core::{Clock, Timestamp};
-use rustls::crypto::aws_lc_rs::Ticketer;
-use rustls::server::ProducesTickets;
+use rustls::server::{ClientHello, ProducesTickets};
 use rustls::sign::CertifiedKey;
 
+use crate::candidates::{Candidates, Offer};
+use crate::entry::Entry;
 use crate::names::canonical;
+use crate::tickets::Tickets;
 use crate::{
-    CertificateOrigin, CertificateSources, CertificateStatus, CertifiedPair, NameTable,
+    Alert, CertificateOrigin, CertificateSources, CertificateStatus, CertifiedPair, NameTable,
     ReloadReport, TlsError, self_signed,
 };
 
@@ -27,15 +29,14 @@ struct Shared {
     /// Names that certificates are ordered for, wildcards as they stand.
     ordered: HashSet<String>,
     entries: Mutex<Vec<Entry>>,
-    served: ArcSwap<NameTable<Arc<CertifiedKey>>>,
-    ticketer: Arc<dyn ProducesTickets>,
+    served: ArcSwap<NameTable<Served>>,
+    tickets: Arc<Tickets>,
 }
 
-struct Entry {
-    origin: CertificateOrigin,
-    /// `None` where it is awaited: only ACME has such.
-    pair: Option<CertifiedPair>,
-    last_error: Option<String>,
+/// What there is for one name, from the first kind of source that has something.
+struct Served {
+    precedence: u8,
+    candidates: Candidates,
 }
 
 impl CertificateStore {
@@ -53,18 +54,19 @@ impl CertificateStore {
         let mut mistakes = Vec::new();
         for origin in origins(sources) {
             let kept = previous.and_then(|store| store.kept(&origin, &sources.self_signed, now));
-            match kept.map_or_else(|| load(&origin, &sources.self_signed, now), |it| Ok(Some(it))) {
-                Ok(pair) => entries.push(Entry { origin, pair, last_error: None }),
-                Err(error) => mistakes.push((origin, error)),
+            match kept.map_or_else(|| Entry::load(origin, &sources.self_signed, now), Ok) {
+                Ok(entry) => entries.push(entry),
+                Err(mistake) => mistakes.push(mistake),
             }
         }
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        let ticketer = match previous {
-            Some(store) => Arc::clone(&store.0.ticketer),
-            None => Ticketer::new()
-                .map_err(|error| vec![(CertificateOrigin::SelfSigned, TlsError::library(error))])?,
+        let tickets = match previous {
+            Some(store) => Arc::clone(&store.0.tickets),
+            None => Tickets::new(clock.clone())
+                .map(Arc::new)
+                .map_err(|error| vec![(CertificateOrigin::SelfSigned, error)])?,
         };
         let served = ArcSwap::from_pointee(table(&entries));
         Ok(Self(Arc::new(Shared {
@@ -73,13 +75,22 @@ impl CertificateStore {
             ordered: sources.acme.iter().map(|name| canonical(name)).collect(),
             entries: Mutex::new(entries),
             served,
-            ticketer,
+            tickets,
         })))
     }
 
-    /// The certificate for `name`: exact names first, then wildcards.
+    /// The first certificate for `name`: exact names come before wildcards.
     pub fn find(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        self.0.served.load().find(name).map(Arc::clone)
+        self.0.served.load().find(name)?.candidates.first().map(Arc::clone)
+    }
+
+    /// The certificate for `name` that whoever sent `hello` can verify, or the alert to send
+    /// instead. A name has one of each kind of key at best: elliptic curves come before RSA.
+    pub fn choose(&self, name: &str, hello: &ClientHello<'_>) -> Result<Arc<CertifiedKey>, Alert> {
+        let table = self.0.served.load();
+        let served = table.find(name).ok_or(Alert::UnrecognizedName)?;
+        let chosen = served.candidates.choose(&Offer::new(hello), self.0.clock.now());
+        chosen.map(Arc::clone).ok_or(Alert::NoSuitableCertificate)
     }
 
     /// Whether `name` has a certificate, or one is ordered for it.
@@ -102,26 +113,29 @@ impl CertificateStore {
         pair.check_in_force(self.0.clock.now())?;
         let mut entries = self.0.entries.lock();
         let wanted = CertificateOrigin::Acme(name.clone());
-        let entry = entries.iter_mut().find(|entry| entry.origin == wanted);
-        let entry = entry.ok_or(TlsError::NotOrdered { name })?;
-        entry.pair = Some(pair);
-        entry.last_error = None;
+        let entry = entries.iter_mut().find(|entry| *entry.origin() == wanted);
+        entry.ok_or(TlsError::NotOrdered { name })?.install(pair);
         self.0.served.store(Arc::new(table(&entries)));
         Ok(())
     }
 
     /// Reads the files again and replaces what changed; the self-signed certificate is made anew
     /// when two thirds of its life are over. A pair that is half written, does not match or has
-    /// expired is not taken: the one before goes on. Blocks on the disk.
+    /// expired is not taken: the one before goes on, and the report has it once. Blocks on the
+    /// disk.
     pub fn reload_files(&self) -> ReloadReport {
+        self.0.tickets.rotate();
         let now = self.0.clock.now();
         let mut report = ReloadReport::default();
         let mut entries = self.0.entries.lock();
+        let before: Vec<String> = entries.iter().flat_map(Entry::names).cloned().collect();
         for entry in entries.iter_mut() {
-            self.renew(entry, now, &mut report);
+            entry.renew(&self.0.self_signed_names, now, &mut report);
         }
         if report.replaced > 0 {
-            self.0.served.store(Arc::new(table(&entries)));
+            let table = table(&entries);
+            report.lost = before.into_iter().filter(|name| !table.covers(name)).collect();
+            self.0.served.store(Arc::new(table));
         }
         report
     }
@@ -134,38 +148,19 @@ impl CertificateStore {
     }
 
     pub(crate) fn ticketer(&self) -> Arc<dyn ProducesTickets> {
-        Arc::clone(&self.0.ticketer)
+        Arc::clone(&self.0.tickets) as Arc<dyn ProducesTickets>
     }
 
-    fn renew(&self, entry: &mut Entry, now: Timestamp, report: &mut ReloadReport) {
-        if !entry.is_read_again(now) {
-            report.unchanged += 1;
-            return;
-        }
-        match load(&entry.origin, &self.0.self_signed_names, now) {
-            Ok(pair) => {
-                let both = pair.as_ref().zip(entry.pair.as_ref());
-                let unchanged = both.is_some_and(|(new, old)| new.same_chain(old));
-                entry.pair = pair;
-                entry.last_error = None;
-                if unchanged { report.unchanged += 1 } else { report.replaced += 1 }
-            }
-            Err(error) => {
-                entry.last_error = Some(error.to_string());
-                report.failed.push((entry.origin.clone(), error.to_string()));
-            }
-        }
-    }
-
-    /// The pair of `origin` that need not be made again.
+    /// The entry of `origin`, where it need not be made again.
     fn kept(
         &self,
         origin: &CertificateOrigin,
         self_signed_names: &[String],
         now: Timestamp,
-    ) -> Option<CertifiedPair> {
+    ) -> Option<Entry> {
         let entries = self.0.entries.lock();
-        let pair = entries.iter().find(|entry| entry.origin == *origin)?.pair.as_ref()?;
+        let entry = entries.iter().find(|entry| entry.origin() == origin)?;
+        let pair = entry.pair()?;
         let is_kept = match origin {
             CertificateOrigin::Acme(_) => true,
             CertificateOrigin::Files(_) => false,
@@ -173,46 +168,13 @@ impl CertificateStore {
                 self.0.self_signed_names == self_signed_names && !self_signed::is_due(pair, now)
             }
         };
-        is_kept.then(|| pair.clone())
+        is_kept.then(|| entry.clone())
     }
 }
 
 impl fmt::Debug for CertificateStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("CertificateStore").field(&self.status()).finish()
-    }
-}
-
-impl Entry {
-    fn status(&self, now: Timestamp) -> CertificateStatus {
-        let not_after = self.pair.as_ref().map(CertifiedPair::not_after);
-        CertificateStatus {
-            origin: self.origin.clone(),
-            names: self.names().to_vec(),
-            not_after,
-            days_left: not_after.map(|end| end.since(now).as_secs() / 86_400),
-            last_error: self.last_error.clone(),
-        }
-    }
-
-    /// Of an ordered certificate only the name that was ordered, whatever the authority added.
-    fn names(&self) -> &[String] {
-        match &self.origin {
-            CertificateOrigin::Acme(name) => std::slice::from_ref(name),
-            CertificateOrigin::Files(_) | CertificateOrigin::SelfSigned => {
-                self.pair.as_ref().map_or(&[], CertifiedPair::names)
-            }
-        }
-    }
-
-    fn is_read_again(&self, now: Timestamp) -> bool {
-        match &self.origin {
-            CertificateOrigin::Acme(_) => false,
-            CertificateOrigin::Files(_) => true,
-            CertificateOrigin::SelfSigned => {
-                self.pair.as_ref().is_none_or(|pair| self_signed::is_due(pair, now))
-            }
-        }
     }
 }
 
@@ -224,25 +186,25 @@ fn origins(sources: &CertificateSources) -> Vec<CertificateOrigin> {
     files.chain(acme).chain(own).collect()
 }
 
-/// What can be had at once; nothing where it has to be ordered.
-fn load(
-    origin: &CertificateOrigin,
-    self_signed_names: &[String],
-    now: Timestamp,
-) -> Result<Option<CertifiedPair>, TlsError> {
+const fn precedence(origin: &CertificateOrigin) -> u8 {
     match origin {
-        CertificateOrigin::Acme(_) => Ok(None),
-        CertificateOrigin::Files(files) => CertifiedPair::read(files, now).map(Some),
-        CertificateOrigin::SelfSigned => self_signed::make(self_signed_names, now).map(Some),
+        CertificateOrigin::Files(_) => 0,
+        CertificateOrigin::Acme(_) => 1,
+        CertificateOrigin::SelfSigned => 2,
     }
 }
 
-fn table(entries: &[Entry]) -> NameTable<Arc<CertifiedKey>> {
+fn table(entries: &[Entry]) -> NameTable<Served> {
     let mut table = NameTable::default();
     for entry in entries {
-        let Some(pair) = &entry.pair else { continue };
+        let Some(pair) = entry.pair() else { continue };
+        let precedence = precedence(entry.origin());
         for name in entry.names() {
-            table.insert(name, Arc::clone(pair.certified_key()));
+            let empty = || Served { precedence, candidates: Candidates::default() };
+            let served = table.entry(name).or_insert_with(empty);
+            if served.precedence == precedence {
+                served.candidates.add(Arc::clone(pair));
+            }
         }
     }
     table

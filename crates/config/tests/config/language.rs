@@ -12,7 +12,7 @@ const LATER: [&str; 26] = [
     "listeners[1].redirect_to",
     "listeners[1].external_port",
     "certificates.acme",
-    "state",
+    "state.when_unreachable",
     "secrets",
     "issuers[0].proof",
     "issuers[1].introspection",

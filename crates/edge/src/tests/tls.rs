@@ -63,7 +63,7 @@ pub(super) async fn connect(
 }
 
 #[track_caller]
-fn check_alert(error: &std::io::Error, expected: AlertDescription) {
+pub(super) fn check_alert(error: &std::io::Error, expected: AlertDescription) {
     let error = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     assert_eq!(error, Some(&rustls::Error::AlertReceived(expected)));
 }
