@@ -2,6 +2,7 @@
 //! and defaults. What it means is decided in `compile`.
 
 pub mod access;
+pub mod acme;
 pub mod admin;
 pub mod certificates;
 pub mod clients;
