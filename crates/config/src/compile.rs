@@ -20,6 +20,7 @@ mod listeners;
 mod methods;
 mod names;
 mod operators;
+mod redirects;
 mod request;
 mod response_headers;
 mod route_limits;

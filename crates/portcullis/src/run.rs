@@ -36,6 +36,9 @@ const QUIET: Duration = Duration::from_millis(150);
 /// folder was replaced, or is on a network.
 const CERTIFICATES: Duration = Duration::from_secs(2);
 
+/// How often a file that was refused is tried again: what it names may have come meanwhile.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// How often the tables of limits give back what they no longer need.
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -169,6 +172,7 @@ impl Process {
             drain,
             files,
             fingerprint: None,
+            refusal: None,
         };
         reloader.note_fingerprint();
         let mut process = Self { runtime, edge, reloader, watch: watch.ok(), door, lines: served };
@@ -185,6 +189,7 @@ impl Process {
     /// Serves, and reloads when asked or when a file changes, until asked to stop.
     async fn live(&mut self, signals: &mut Signals) -> Ending {
         let mut certificates = tokio::time::interval(CERTIFICATES);
+        let mut again = tokio::time::interval(AGAIN);
         let mut sweep = tokio::time::interval(SWEEP);
         loop {
             tokio::select! {
@@ -203,6 +208,7 @@ impl Process {
                 () = changed(&mut self.watch) => self.reloader.files_changed().await,
                 _ = sweep.tick() => self.runtime.sweep_limits(),
                 _ = certificates.tick() => self.reloader.certificates_changed().await,
+                _ = again.tick() => self.reloader.reload_if_refused().await,
             }
             self.watch_files();
         }
