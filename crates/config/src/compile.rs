@@ -2,6 +2,7 @@
 
 mod access;
 mod acme;
+mod acme_dns;
 mod admin;
 mod certificates;
 mod check;
@@ -21,6 +22,7 @@ mod listeners;
 mod methods;
 mod names;
 mod operators;
+mod redirects;
 mod request;
 mod response_headers;
 mod route_limits;

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use portcullis_authn::{Issuer, KeyCache};
 use portcullis_core::Secret;
 use portcullis_limit::{Limiter, Slots};
-use portcullis_policy::{Pipeline, UpstreamSettings};
+use portcullis_policy::{Pipeline, Role, UpstreamSettings};
 use portcullis_tls::acme::AcmeSettings;
 use portcullis_tls::{CertificateSources, Minimum, Protocol};
 
@@ -73,6 +73,8 @@ pub struct ListenerPlan {
     pub tls: Option<ListenerTerms>,
     /// Peers that announce their clients by the PROXY protocol.
     pub proxies: Vec<IpNet>,
+    /// What is done with what comes in.
+    pub role: Role,
 }
 
 /// TLS of one listener.

@@ -111,6 +111,11 @@ pub enum Denial {
     RouteNotFound,
     /// The request target is longer than allowed.
     TargetTooLong,
+    /// It came in cleartext where only https is served, and is not one to send there.
+    TlsRequired {
+        /// What it has that may not come in cleartext.
+        reason: &'static str,
+    },
     /// The transfer coding is not one we know.
     TransferCodingUnknown,
 }
@@ -124,7 +129,8 @@ impl Denial {
             Self::ClientNotAllowed
             | Self::OriginNotAllowed
             | Self::RoleMissing { .. }
-            | Self::ScopeMissing { .. } => 403,
+            | Self::ScopeMissing { .. }
+            | Self::TlsRequired { .. } => 403,
             Self::RouteNotFound => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::RequestTimeout => 408,
@@ -161,6 +167,7 @@ impl Denial {
             Self::RouteNotFound => "route-not-found",
             Self::ScopeMissing { .. } => "scope-missing",
             Self::TargetTooLong => "target-too-long",
+            Self::TlsRequired { .. } => "tls-required",
             Self::TransferCodingUnknown => "transfer-coding-unknown",
         }
     }
@@ -187,6 +194,7 @@ impl Denial {
             Self::RouteNotFound => "Nothing is served at this path",
             Self::ScopeMissing { .. } => "The credential lacks a needed scope",
             Self::TargetTooLong => "The request target is too long",
+            Self::TlsRequired { .. } => "This is served by https alone",
             Self::TransferCodingUnknown => "This transfer coding is not understood",
         }
     }
@@ -197,6 +205,7 @@ impl Denial {
             Self::CredentialInvalid { reason, .. } | Self::Malformed { reason } => {
                 Cow::Borrowed(reason)
             }
+            Self::TlsRequired { reason } => Cow::Borrowed(reason),
             Self::RateLimited { limit, .. } => Cow::Owned(format!("limit {limit} is used up")),
             Self::ConcurrencyLimited { limit } => Cow::Owned(format!("limit {limit} is reached")),
             Self::BodyTooLarge { maximum } => Cow::Owned(format!("more than {maximum} bytes")),
@@ -245,6 +254,7 @@ impl Denial {
             Self::RouteNotFound,
             Self::ScopeMissing { challenge },
             Self::TargetTooLong,
+            Self::TlsRequired { reason: "sample" },
             Self::TransferCodingUnknown,
         ]
     }

@@ -79,6 +79,7 @@ fn denial_fields(denial: &Denial, fields: &mut Vec<(HeaderName, HeaderValue)>) {
         | Denial::RoleMissing { .. }
         | Denial::RouteNotFound
         | Denial::TargetTooLong
+        | Denial::TlsRequired { .. }
         | Denial::TransferCodingUnknown => {}
     }
 }

@@ -7,7 +7,7 @@ use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
 use portcullis_core::problem::Problem;
 use portcullis_core::{Refusal, request_id::REQUEST_ID_HEADER};
-use portcullis_policy::PreflightAnswer;
+use portcullis_policy::{PreflightAnswer, Redirect};
 
 use crate::ctx::Ctx;
 use crate::response_fields::Answer;
@@ -55,6 +55,20 @@ pub(crate) async fn preflight(
         header::VARY,
         "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
     )?;
+    write(session, ctx, answer, Vec::new(), close).await
+}
+
+/// Sends the client to https: 308, and no body. Nobody may keep it: behind a proxy that ends TLS,
+/// one URL has this answer or the app's by how the client came to the proxy.
+pub(crate) async fn redirect(
+    session: &mut Session,
+    ctx: &mut Ctx,
+    to: Redirect,
+) -> pingora::Result<()> {
+    let close = ctx.request.as_ref().is_none_or(|request| request.has_body);
+    let mut answer = ResponseHeader::build(308, Some(16))?;
+    answer.insert_header(header::LOCATION, to.location)?;
+    answer.insert_header(header::CACHE_CONTROL, "no-store")?;
     write(session, ctx, answer, Vec::new(), close).await
 }
 

@@ -18,7 +18,7 @@ use portcullis_core::{ConnMeta, Denial, Fault, Refusal};
 use portcullis_policy::{Decision, NoTrace, Verdict};
 
 use crate::ctx::{Ctx, Manner};
-use crate::intake::Request;
+use crate::intake::{self, Request};
 use crate::pool::Attempt;
 use crate::serving::Serving;
 use crate::{
@@ -67,6 +67,11 @@ impl Gateway {
                 return Err(denial.into());
             }
         };
+        if pipeline.transport.is_redirect(&conn.listener) && intake::leaves_challenges(req) {
+            pipeline.admit_unread(&client)?;
+            let reason = "dot segments below the challenges of ACME".into();
+            return Err(Denial::Malformed { reason }.into());
+        }
         let head = request.head(&req.headers, ctx.https);
         let decision = pipeline.decide(&head, &conn, &client, &mut NoTrace).await;
         ctx.request = Some(request);
@@ -123,7 +128,7 @@ impl ProxyHttp for Gateway {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         ctx.note_raw(session.req_header());
         let client = ctx.note_client(&session.req_header().headers);
-        if let Some(outcome) = acme::pending(session.req_header(), ctx).await {
+        if let Some(outcome) = acme::outcome(session.req_header(), ctx).await {
             set_timeouts(session, ctx);
             self.close_if_draining(session);
             return acme::answer(session, ctx, outcome).await.map(|()| true);
@@ -140,6 +145,7 @@ impl ProxyHttp for Gateway {
             Verdict::Preflight(given) => {
                 answer::preflight(session, ctx, given).await.map(|()| true)
             }
+            Verdict::Redirect(to) => answer::redirect(session, ctx, to).await.map(|()| true),
             Verdict::Forward(grant) => {
                 ctx.manner = streams::manner(session, &grant);
                 ctx.grant = Some(grant);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use portcullis_authn::KeyCache;
 use portcullis_limit::Quota;
 use portcullis_policy::{FloodGuard, Pipeline};
 
@@ -15,7 +16,7 @@ use crate::compile::operators::Operators;
 use crate::compile::sections::Sections;
 use crate::compile::served::{Served, ServedTerms};
 use crate::compile::unused::note_unused;
-use crate::compile::{Context, listeners};
+use crate::compile::{Context, listeners, redirects};
 use crate::problem::{Problem, Problems};
 use crate::raw::File;
 use crate::snapshot::Snapshot;
@@ -74,18 +75,18 @@ impl File {
         let flood = flood.map(|quota| flood_guard(quota, context));
         let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
         let (hosts, routes) = (hosts.allow_list(), table);
-        let pipeline = Pipeline { clients, flood, hosts, default_cors, default_headers, routes };
         let Sections { issuers, upstreams, .. } = sections;
         let issuers: HashMap<Arc<str>, IssuerTerms> = issuers.into_compiled();
-        let keys =
-            |(name, terms): (&Arc<str>, &IssuerTerms)| (Arc::clone(name), terms.keys.clone());
-        let Shown { hash, redacted } = shown;
+        let listeners = listeners?;
+        let transport = redirects::transport(&listeners, issuers.values().map(|one| &*one.issuer));
+        let pipeline =
+            Pipeline { clients, flood, hosts, transport, default_cors, default_headers, routes };
         Some(Snapshot {
             pipeline,
-            listeners: listeners?,
+            listeners,
             tls: tls?,
             connections: connections?,
-            keys: issuers.iter().map(keys).collect(),
+            keys: issuers.iter().map(keys_of).collect(),
             issuers: issuers.into_iter().map(|(name, terms)| (name, terms.issuer)).collect(),
             limiters,
             slots,
@@ -96,10 +97,14 @@ impl File {
             telemetry: operators.telemetry?,
             identity_fields,
             files: context.files(),
-            hash,
-            redacted,
+            hash: shown.hash,
+            redacted: shown.redacted,
         })
     }
+}
+
+fn keys_of((name, terms): (&Arc<str>, &IssuerTerms)) -> (Arc<str>, KeyCache) {
+    (Arc::clone(name), terms.keys.clone())
 }
 
 fn flood_guard(quota: Quota, context: &Context<'_>) -> FloodGuard {
