@@ -91,6 +91,7 @@ impl World {
             challenge: ChallengeType::TlsAlpn01,
             external_account: None,
             trust_pem: Some(self.ca.trust_pem().as_bytes().to_vec()),
+            dns: None,
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use portcullis_core::Secret;
 
-use super::{ChallengeType, Published, Solver};
+use super::{ChallengeType, DnsMeans, Published, Solver};
 use crate::CertificateStore;
 
 /// The directory that is asked where the file names none: that of Let's Encrypt.
@@ -34,6 +34,8 @@ pub struct AcmeSettings {
     pub external_account: Option<ExternalAccount>,
     /// The only roots trusted for the directory, PEM; `None` for those of the system.
     pub trust_pem: Option<Vec<u8>>,
+    /// How `dns-01` is answered.
+    pub dns: Option<DnsMeans>,
 }
 
 impl AcmeSettings {
