@@ -2,6 +2,7 @@
 
 mod access;
 mod acme;
+mod acme_dns;
 mod admin;
 mod certificates;
 mod check;

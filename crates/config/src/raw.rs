@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod acme;
+pub mod acme_dns;
 pub mod admin;
 pub mod certificates;
 pub mod clients;

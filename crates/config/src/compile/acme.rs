@@ -67,7 +67,7 @@ impl raw::Acme {
         context: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<AcmeTerms> {
-        let Self { directory, contact, challenge, external_account, trust, names } = self;
+        let Self { directory, contact, challenge, dns, external_account, trust, names } = self;
         let directory = secure_url(directory, &at.key("directory"), problems);
         let contact = addresses(contact, &at.key("contact"), problems);
         let external_account = match external_account {
@@ -87,10 +87,11 @@ impl raw::Acme {
             (None, None) => None,
         };
         let challenge = challenge.kind();
-        let dns = None;
-        check_ways(challenge, dns.is_some(), at, around, context, problems);
+        let has_dns = dns.is_some();
+        let dns = dns.and_then(|dns| dns.compile(&at.key("dns"), context, problems));
+        check_ways(challenge, has_dns, at, around, context, problems);
         for (at, name) in names.iter().flatten().enumerate() {
-            if name.starts_with("*.") && dns.is_none() {
+            if name.starts_with("*.") && !has_dns {
                 let at = names_at.index(at);
                 let message = format!("`{name}` is a wildcard, which only `dns-01` can prove");
                 problems.push(Problem::new(at, message).help(DNS_HELP));

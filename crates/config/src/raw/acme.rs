@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::raw::acme_dns::AcmeDns;
 use crate::raw::issuers::TrustFile;
 use crate::raw::secret::SecretSource;
 use crate::read::Items;
@@ -19,6 +20,9 @@ pub struct Acme {
     pub contact: Items<String>,
     /// How names are proved. Wildcards are always proved by `dns-01`. Default: `tls-alpn-01`.
     pub challenge: Challenge,
+    /// How TXT records are set, for `dns-01`. Default: no way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<AcmeDns>,
     /// The account at the authority that this one is bound to. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_account: Option<ExternalAccount>,
@@ -37,6 +41,7 @@ impl Default for Acme {
             directory: portcullis_tls::acme::DEFAULT_DIRECTORY.to_owned(),
             contact: Items::default(),
             challenge: Challenge::default(),
+            dns: None,
             external_account: None,
             trust: None,
             names: None,
