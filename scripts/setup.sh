@@ -124,6 +124,7 @@ if [ "$mode" != build ]; then
     want npm npm
     want chromium chromium
     want haproxy haproxy
+    want pebble pebble
     want systemd-analyze systemd
 fi
 if [ "$mode" = conformance ]; then

@@ -277,6 +277,11 @@ pub enum Fault {
     },
     /// More connections or requests than the gateway holds.
     Overloaded,
+    /// What the gateway must remember cannot be read or kept.
+    StateUnavailable {
+        /// What went wrong.
+        reason: Cow<'static, str>,
+    },
     /// The upstream broke off or spoke no HTTP.
     UpstreamFailed {
         /// What went wrong.
@@ -301,6 +306,7 @@ impl Fault {
             Self::UpstreamFailed { .. } => 502,
             Self::IssuerUnavailable { .. }
             | Self::Overloaded
+            | Self::StateUnavailable { .. }
             | Self::UpstreamUnavailable { .. } => 503,
             Self::UpstreamTimeout => 504,
         }
@@ -312,6 +318,7 @@ impl Fault {
             Self::Internal { .. } => "internal",
             Self::IssuerUnavailable { .. } => "issuer-unavailable",
             Self::Overloaded => "overloaded",
+            Self::StateUnavailable { .. } => "state-unavailable",
             Self::UpstreamFailed { .. } => "upstream-failed",
             Self::UpstreamTimeout => "upstream-timeout",
             Self::UpstreamUnavailable { .. } => "upstream-unavailable",
@@ -324,6 +331,7 @@ impl Fault {
             Self::Internal { .. } => "The gateway failed",
             Self::IssuerUnavailable { .. } => "Credentials cannot be checked at the moment",
             Self::Overloaded => "The gateway is at its limit",
+            Self::StateUnavailable { .. } => "What the gateway remembers cannot be reached",
             Self::UpstreamFailed { .. } => "The service behind the gateway failed",
             Self::UpstreamTimeout => "The service behind the gateway did not answer in time",
             Self::UpstreamUnavailable { .. } => "The service behind the gateway cannot be reached",
@@ -334,6 +342,7 @@ impl Fault {
     pub fn reason(&self) -> Cow<'_, str> {
         match self {
             Self::Internal { reason }
+            | Self::StateUnavailable { reason }
             | Self::UpstreamFailed { reason }
             | Self::UpstreamUnavailable { reason, .. } => Cow::Borrowed(reason),
             Self::IssuerUnavailable { issuer, .. } => {
@@ -352,6 +361,7 @@ impl Fault {
                 retry_after: Duration::from_secs(5),
             },
             Self::Overloaded,
+            Self::StateUnavailable { reason: "sample".into() },
             Self::UpstreamFailed { reason: "sample".into() },
             Self::UpstreamTimeout,
             Self::UpstreamUnavailable {

@@ -90,7 +90,9 @@ fn fault_fields(fault: &Fault, fields: &mut Vec<(HeaderName, HeaderValue)>) {
         | Fault::UpstreamUnavailable { retry_after, .. } => {
             fields.push((RETRY_AFTER, seconds(*retry_after)));
         }
-        Fault::Overloaded => fields.push((RETRY_AFTER, HeaderValue::from_static("1"))),
+        Fault::Overloaded | Fault::StateUnavailable { .. } => {
+            fields.push((RETRY_AFTER, HeaderValue::from_static("1")));
+        }
         Fault::Internal { .. } | Fault::UpstreamFailed { .. } | Fault::UpstreamTimeout => {}
     }
 }

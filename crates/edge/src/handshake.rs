@@ -3,16 +3,26 @@
 use std::io;
 
 use portcullis_core::TlsMeta;
-use portcullis_tls::{Protocol, TlsAcceptor};
+use portcullis_tls::acme::asks_for_proof;
+use portcullis_tls::{Alert, Protocol, TlsAcceptor};
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, ServerConnection, SupportedCipherSuite};
-use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
 use crate::HandshakeFailure;
 use crate::linger;
+use crate::proof;
 use crate::socket::Socket;
 use crate::transport::Transport;
+
+/// What became of a handshake.
+pub(crate) enum Accepted {
+    /// Requests may follow.
+    Secured(Secured),
+    /// A name was proved to an authority, and that is all.
+    Proved(Transport),
+}
 
 /// A handshake that came to its end.
 pub(crate) struct Secured {
@@ -25,22 +35,27 @@ pub(crate) struct Secured {
 pub(crate) async fn accept(
     io: Socket,
     acceptor: &TlsAcceptor,
-) -> Result<Secured, HandshakeFailure> {
+) -> Result<Accepted, HandshakeFailure> {
     let start =
         LazyConfigAcceptor::new(Acceptor::default(), io).await.map_err(HandshakeFailure::Tls)?;
+    if asks_for_proof(&start.client_hello()) {
+        return proof::accept(start, acceptor).await.map(Accepted::Proved);
+    }
     let config = match acceptor.config_for(&start.client_hello()) {
         Ok(config) => config,
-        Err(alert) => {
-            // rustls can only be told to accept, so the alert is written as it stands in the RFC.
-            linger::close(Transport::Plain(start.io), &alert.record()).await;
-            return Err(HandshakeFailure::Alert(alert));
-        }
+        Err(alert) => return Err(turn_down(start, alert).await),
     };
     let stream = start.into_stream(config).await.map_err(HandshakeFailure::Tls)?;
     let (_, session) = stream.get_ref();
     let protocol = agreed_protocol(session, acceptor).ok_or(HandshakeFailure::NoProtocol)?;
     let meta = meta(session).ok_or_else(|| HandshakeFailure::Tls(io::ErrorKind::Other.into()))?;
-    Ok(Secured { stream: Box::new(stream), meta, protocol })
+    Ok(Accepted::Secured(Secured { stream: Box::new(stream), meta, protocol }))
+}
+
+/// rustls can only be told to accept, so the alert is written as it stands in the RFC.
+pub(crate) async fn turn_down(start: StartHandshake<Socket>, alert: Alert) -> HandshakeFailure {
+    linger::close(Transport::Plain(start.io), &alert.record()).await;
+    HandshakeFailure::Alert(alert)
 }
 
 /// What ALPN settled. A client that knows no ALPN speaks HTTP/1.1.

@@ -1,6 +1,7 @@
 //! The gateway: arguments, wiring, reload, signals, admin listener, demo.
 
 mod admin;
+mod certificate_events;
 mod check;
 mod cli;
 mod demo;

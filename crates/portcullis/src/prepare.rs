@@ -134,6 +134,7 @@ fn serving(
     let telemetry = &running.telemetry;
     Serving {
         pipeline,
+        challenges: None,
         pools: parts.pools,
         identity: parts.identity,
         identity_header: identity.header.clone(),
@@ -157,7 +158,7 @@ fn open_certificates(
 ) -> Result<CertificateStore, PrepareError> {
     CertificateStore::open(&tls.sources, previous, clock.clone()).map_err(|mistakes| {
         let texts: Vec<String> =
-            mistakes.iter().map(|(origin, error)| format!("{origin:?}: {error}")).collect();
+            mistakes.iter().map(|(origin, error)| format!("{origin}: {error}")).collect();
         PrepareError::Certificates(texts.join("; "))
     })
 }

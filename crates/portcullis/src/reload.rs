@@ -71,13 +71,7 @@ impl Reloader {
         let Ok(report) = tokio::task::spawn_blocking(move || store.reload_files()).await else {
             return;
         };
-        if report.replaced > 0 {
-            self.note("certificates-replaced", &report.replaced.to_string());
-        }
-        for (origin, error) in report.failed {
-            self.note("certificate-refused", &format!("{origin:?}: {error}"));
-            self.runtime.metrics().edge.certificate_failures.inc();
-        }
+        self.tell(&report);
     }
 
     /// Reads the file and takes it, or says why not and changes nothing.
@@ -162,12 +156,22 @@ impl Reloader {
     }
 
     /// An event for our own log and for the audit log; what was refused stays as it was.
-    fn note(&self, event: &str, detail: &str) {
+    pub(crate) fn note(&self, event: &str, detail: &str) {
         if event.ends_with("-refused") {
             log_refused(event, detail);
         } else {
             tracing::info!(event, detail);
         }
+        self.audit(event, detail);
+    }
+
+    /// An event that somebody has to look at.
+    pub(crate) fn warn(&self, event: &str, detail: &str) {
+        tracing::warn!(event, detail);
+        self.audit(event, detail);
+    }
+
+    fn audit(&self, event: &str, detail: &str) {
         let time = self.runtime.clock().now().rfc3339();
         let line = json!({"event": event, "time": time, "detail": detail}).to_string();
         self.runtime.logs().audit(line);
@@ -181,6 +185,6 @@ fn log_refused(event: &str, detail: &str) {
 fn paths(origin: CertificateOrigin) -> Vec<PathBuf> {
     match origin {
         CertificateOrigin::Files(FilePair { certificate, key }) => vec![certificate, key],
-        CertificateOrigin::SelfSigned => Vec::new(),
+        CertificateOrigin::Acme(_) | CertificateOrigin::SelfSigned => Vec::new(),
     }
 }

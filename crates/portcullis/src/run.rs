@@ -31,8 +31,9 @@ const FIRST_KEYS: Duration = Duration::from_secs(2);
 /// Changes on disk are looked at when it has been quiet for so long.
 const QUIET: Duration = Duration::from_millis(150);
 
-/// How often certificates are looked at without a hint from the file system.
-const CERTIFICATES: Duration = Duration::from_mins(1);
+/// How often certificates are looked at without a hint from the file system: there is none where a
+/// folder was replaced, or is on a network.
+const CERTIFICATES: Duration = Duration::from_secs(2);
 
 /// How often the tables of limits give back what they no longer need.
 const SWEEP: Duration = Duration::from_secs(30);

@@ -227,7 +227,9 @@ impl Runtime {
         }
         self.metrics.upstreams.show(running.pools.values().map(|pool| &**pool));
         for certificate in running.certificates.status() {
-            let left = certificate.not_after.since(self.clock.now()).as_secs_f64() / 86_400.0;
+            // A name that none was issued for yet has no time left.
+            let end = certificate.not_after.unwrap_or_default();
+            let left = end.since(self.clock.now()).as_secs_f64() / 86_400.0;
             for name in &certificate.names {
                 self.metrics.edge.certificate_days.with_label_values(&[name]).set(left);
             }
@@ -271,12 +273,12 @@ impl Running {
     }
 
     /// Each certificate, for `/readyz`.
-    pub(crate) fn certificates_json(&self, clock: &Clock) -> Value {
+    pub(crate) fn certificates_json(&self) -> Value {
         let one = |status: portcullis_tls::CertificateStatus| {
             json!({
                 "names": status.names,
-                "not_after": status.not_after.rfc3339(),
-                "days_left": status.not_after.since(clock.now()).as_secs() / 86_400,
+                "not_after": status.not_after.map(Timestamp::rfc3339),
+                "days_left": status.days_left,
                 "last_error": status.last_error,
             })
         };

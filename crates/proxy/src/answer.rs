@@ -1,4 +1,4 @@
-//! The one writer of answers that are ours: refusals and preflights.
+//! The one writer of answers that are ours: refusals, preflights, and what an authority asks for.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -72,7 +72,7 @@ pub(crate) async fn redirect(
     write(session, ctx, answer, Vec::new(), close).await
 }
 
-async fn write(
+pub(crate) async fn write(
     session: &mut Session,
     ctx: &mut Ctx,
     mut answer: ResponseHeader,

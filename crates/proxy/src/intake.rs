@@ -68,7 +68,7 @@ fn malformed(error: &impl ToString) -> Denial {
 }
 
 /// `:authority` of HTTP/2, `Host` of HTTP/1.1: exactly one, and equal where both are there.
-fn authority_text(req: &RequestHeader) -> Result<&str, Denial> {
+pub(crate) fn authority_text(req: &RequestHeader) -> Result<&str, Denial> {
     let reason = |text: &'static str| Denial::Malformed { reason: text.into() };
     let mut hosts = req.headers.get_all(header::HOST).iter();
     let host = hosts.next();

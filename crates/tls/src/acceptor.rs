@@ -9,6 +9,7 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 
+use crate::acme::Challenges;
 use crate::{Alert, CertificateStore, Minimum, NameTable, Protocol, TlsError, TlsPlan, provider};
 
 /// The TLS policy of one listener, compiled. Replace the whole of it to change anything but
@@ -20,14 +21,14 @@ pub struct TlsAcceptor {
     tls12: Arc<ServerConfig>,
     tls13: Arc<ServerConfig>,
     protocols: Vec<Protocol>,
+    challenges: Option<Challenges>,
 }
 
 impl TlsAcceptor {
-    /// Compiles a plan. Fails where `without_sni` has no certificate.
+    /// Compiles a plan. Fails where `without_sni` has no certificate and none is ordered.
     pub fn new(plan: TlsPlan) -> Result<Self, TlsError> {
         let TlsPlan { certificates, minimum, by_name, without_sni, protocols } = plan;
-        if let Some(name) = without_sni.as_deref().filter(|name| certificates.find(name).is_none())
-        {
+        if let Some(name) = without_sni.as_deref().filter(|name| !certificates.expects(name)) {
             return Err(TlsError::WithoutSniUnknown { name: name.to_owned() });
         }
         let resolver = Arc::new(Resolver { certificates, without_sni });
@@ -42,17 +43,30 @@ impl TlsAcceptor {
             resolver,
             minimum,
             protocols,
+            challenges: None,
         })
+    }
+
+    /// The same policy, which also proves names to the authority that certificates are ordered
+    /// from.
+    #[must_use]
+    pub fn with_challenges(self, challenges: Option<Challenges>) -> Self {
+        Self { challenges, ..self }
     }
 
     /// The configuration that answers `hello`, or the alert to send instead.
     pub fn config_for(&self, hello: &ClientHello<'_>) -> Result<Arc<ServerConfig>, Alert> {
         let name = self.resolver.name(hello).ok_or(Alert::MissingServerName)?;
-        self.resolver.certificates.find(name).ok_or(Alert::UnrecognizedName)?;
+        self.resolver.certificates.choose(name, hello)?;
         Ok(match self.by_name.find(name).unwrap_or(&self.minimum) {
             Minimum::Tls12 => Arc::clone(&self.tls12),
             Minimum::Tls13 => Arc::clone(&self.tls13),
         })
+    }
+
+    /// The names to prove; `None` where no certificate is ordered.
+    pub const fn challenges(&self) -> Option<&Challenges> {
+        self.challenges.as_ref()
     }
 
     /// What is offered by ALPN, most wanted first.
@@ -109,6 +123,6 @@ impl Resolver {
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.certificates.find(self.name(&hello)?)
+        self.certificates.choose(self.name(&hello)?, &hello).ok()
     }
 }

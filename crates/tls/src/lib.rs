@@ -7,15 +7,20 @@
 mod acceptor;
 pub mod acme;
 mod alert;
+mod candidates;
+mod entry;
 mod error;
+mod leaf;
 mod names;
 mod pair;
+mod pair_files;
 mod plan;
 mod provider;
 mod self_signed;
 mod source;
 mod status;
 mod store;
+mod tickets;
 
 pub use acceptor::TlsAcceptor;
 pub use alert::Alert;
@@ -30,5 +35,7 @@ pub use store::CertificateStore;
 
 #[cfg(test)]
 mod acceptor_tests;
+#[cfg(test)]
+mod choice_tests;
 #[cfg(test)]
 mod store_tests;

@@ -1,6 +1,7 @@
 //! Names of certificates and of TLS policies: exact ones, and wildcards of exactly one label.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Values by host name. `*.example.com` stands for names with one label more than `example.com`;
 /// an exact entry wins over it.
@@ -19,11 +20,24 @@ impl<T> Default for NameTable<T> {
 impl<T> NameTable<T> {
     /// Adds `value` for `name`, unless the name is there already: the first entry stays.
     pub fn insert(&mut self, name: &str, value: T) {
+        self.entry(name).or_insert(value);
+    }
+
+    /// The place of `name`, taken or not.
+    pub(crate) fn entry(&mut self, name: &str) -> Entry<'_, Box<str>, T> {
         let name = canonical(name);
         match name.strip_prefix("*.") {
-            Some(parent) => self.below.entry(parent.into()).or_insert(value),
-            None => self.exact.entry(name.into()).or_insert(value),
-        };
+            Some(parent) => self.below.entry(parent.into()),
+            None => self.exact.entry(name.into()),
+        }
+    }
+
+    /// Whether all of `name`, which may be a wildcard, has a value.
+    pub(crate) fn covers(&self, name: &str) -> bool {
+        match canonical(name).strip_prefix("*.") {
+            Some(parent) => self.below.contains_key(parent),
+            None => self.find(name).is_some(),
+        }
     }
 
     /// The value for `name`, in any case, with or without a trailing dot.
@@ -37,7 +51,8 @@ impl<T> NameTable<T> {
     }
 }
 
-fn canonical(name: &str) -> String {
+/// In lower case, without a trailing dot.
+pub(crate) fn canonical(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
