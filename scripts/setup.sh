@@ -125,6 +125,7 @@ if [ "$mode" != build ]; then
     want chromium chromium
     want haproxy haproxy
     want pebble pebble
+    want named bind9
     want systemd-analyze systemd
 fi
 if [ "$mode" = conformance ]; then

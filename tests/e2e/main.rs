@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod bodies;
+mod certificates;
 mod config;
 mod conformance;
 mod conformance_responses;
@@ -38,6 +39,7 @@ mod reload;
 mod settings;
 mod slow;
 mod soak;
+mod state;
 mod streams;
 mod tidy;
 mod tokens;

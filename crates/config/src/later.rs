@@ -27,13 +27,16 @@ const KEYS: &[&str] = &[
     "defaults.request.uploads",
     "scanners",
     "secrets",
-    "state",
+    "state.durable.postgres",
+    "state.shared.redis",
+    "state.when_unreachable",
     "telemetry.traces",
 ];
 
 /// Values by the path of their key.
 const VALUES: &[(&str, &[&str])] = &[
     ("limits[].key", &["address_and_account"]),
+    ("state.shared", &["redis"]),
     ("routes[].access.any_of[]", &["api_key", "client_certificate", "login"]),
 ];
 

@@ -18,6 +18,7 @@ mod reload;
 mod run;
 mod runtime;
 mod shutdown;
+mod store;
 mod watch;
 mod web;
 

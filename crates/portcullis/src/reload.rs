@@ -48,6 +48,8 @@ pub(crate) struct Reloader {
     pub files: Vec<PathBuf>,
     /// Of the bytes of file and secrets at the last attempt.
     pub fingerprint: Option<u64>,
+    /// Why the last attempt was refused, if it was.
+    pub refusal: Option<String>,
 }
 
 impl Reloader {
@@ -77,13 +79,28 @@ impl Reloader {
     /// Reads the file and takes it, or says why not and changes nothing.
     pub(crate) async fn reload(&mut self) {
         self.note_fingerprint();
-        match self.try_reload().await {
-            Ok(hash) => self.note("config-reloaded", &hash),
+        let outcome = self.try_reload().await;
+        self.conclude(outcome);
+    }
+
+    /// Tries a refused file again, and says so only where something else comes of it.
+    pub(crate) async fn reload_if_refused(&mut self) {
+        let Some(before) = self.refusal.clone() else { return };
+        let outcome = self.try_reload().await;
+        if outcome.as_ref().err() != Some(&before) {
+            self.conclude(outcome);
+        }
+    }
+
+    fn conclude(&mut self, outcome: Result<String, String>) {
+        match &outcome {
+            Ok(hash) => self.note("config-reloaded", hash),
             Err(reason) => {
                 self.runtime.note_refused();
-                self.note("config-refused", &reason);
+                self.note("config-refused", reason);
             }
         }
+        self.refusal = outcome.err();
     }
 
     async fn try_reload(&mut self) -> Result<String, String> {
@@ -93,7 +110,9 @@ impl Reloader {
         let file = self.file.clone();
         let loaded = tokio::task::spawn_blocking(move || portcullis_config::load(&file, &options));
         let loaded = loaded.await.map_err(|error| error.to_string())?;
-        let snapshot = loaded.map_err(|report| report.render_text(false))?.snapshot;
+        let mut snapshot = loaded.map_err(|report| report.render_text(false))?.snapshot;
+        let completed = self.runtime.store().complete(&mut snapshot).await;
+        completed.map_err(|error| error.to_string())?;
         let serving = self.serving.load_full();
         let previous =
             Previous { certificates: Some(&running.certificates), pools: Some(&serving.pools) };

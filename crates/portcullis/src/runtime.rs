@@ -10,11 +10,13 @@ use portcullis_core::{Clock, Timestamp};
 use portcullis_policy::{Handover, IdentitySigner};
 use portcullis_proxy::metrics::raise;
 use portcullis_proxy::{Decisions, Metrics, Pool, Recorder};
+use portcullis_state::Durable;
 use portcullis_tls::CertificateStore;
 use prometheus::Registry;
 use serde_json::{Value, json};
 
 use crate::logs::Logs;
+use crate::store::Store;
 
 /// Decisions kept for `/decisions`.
 const DECISIONS: usize = 1000;
@@ -27,6 +29,7 @@ pub(crate) struct Runtime {
     metrics: Arc<Metrics>,
     logs: Arc<Logs>,
     recorder: Arc<Recorder>,
+    store: Store,
     running: ArcSwap<Running>,
     draining: Arc<AtomicBool>,
     last_reload_ok: AtomicBool,
@@ -93,8 +96,8 @@ impl Base {
 }
 
 impl Runtime {
-    /// Runs `running` first.
-    pub(crate) fn new(base: Base, running: Running) -> Self {
+    /// Runs `running` first, on `store`.
+    pub(crate) fn new(base: Base, running: Running, store: Store) -> Self {
         let Base { clock, registry, metrics, logs, recorder } = base;
         let runtime = Self {
             clock,
@@ -102,6 +105,7 @@ impl Runtime {
             metrics,
             logs,
             recorder,
+            store,
             running: ArcSwap::from_pointee(running),
             draining: Arc::default(),
             last_reload_ok: AtomicBool::new(true),
@@ -170,6 +174,16 @@ impl Runtime {
     /// The clock.
     pub(crate) const fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// The durable store.
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Records and leases that outlive the process.
+    pub(crate) fn durable(&self) -> &Arc<dyn Durable> {
+        self.store.durable()
     }
 
     /// The metrics registry.

@@ -29,12 +29,22 @@ pub struct PebbleOptions {
     pub validity: Option<u64>,
     /// The key id and the key (base64url) of the one external account; without it none is asked for.
     pub external_account: Option<(String, String)>,
+    /// The name server that dns-01 is tried at; without it, its own.
+    pub name_server: Option<SocketAddr>,
 }
 
 impl PebbleOptions {
     /// Validates at these ports of 127.0.0.1, quickly; refuses as many nonces as it does by itself.
     pub const fn at(tls: SocketAddr, http: SocketAddr) -> Self {
-        Self { tls, http, rejected_nonces: 5, sleep: None, validity: None, external_account: None }
+        Self {
+            tls,
+            http,
+            rejected_nonces: 5,
+            sleep: None,
+            validity: None,
+            external_account: None,
+            name_server: None,
+        }
     }
 }
 
@@ -66,7 +76,8 @@ impl Pebble {
             (free_address(), free_address(), free_address(), free_address());
         scratch.write("pebble.json", config(options, api, management).to_string());
         let name_server = start_name_server(&name_server, &scratch, dns, names);
-        let arguments = ["-config", "pebble.json", "-strict", "-dnsserver", &dns.to_string()]
+        let asked = options.name_server.unwrap_or(dns);
+        let arguments = ["-config", "pebble.json", "-strict", "-dnsserver", &asked.to_string()]
             .map(str::to_owned);
         let server = Process::start(&pebble, &arguments, scratch.path(), &environment(options));
         let pebble = Self {

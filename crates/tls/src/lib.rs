@@ -38,4 +38,8 @@ mod acceptor_tests;
 #[cfg(test)]
 mod choice_tests;
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod session_tests;
+#[cfg(test)]
 mod store_tests;

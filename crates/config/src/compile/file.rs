@@ -12,6 +12,7 @@ use crate::compile::clients::ClientTerms;
 use crate::compile::edge::{Edge, EdgeTerms};
 use crate::compile::issuers::IssuerTerms;
 use crate::compile::limits::limiter;
+use crate::compile::operators::Operators;
 use crate::compile::sections::Sections;
 use crate::compile::served::{Served, ServedTerms};
 use crate::compile::unused::note_unused;
@@ -46,6 +47,7 @@ impl File {
             hosts,
             certificates,
             clients,
+            state,
             defaults,
             issuers,
             limits,
@@ -56,7 +58,6 @@ impl File {
             admin,
             telemetry,
         } = self;
-        let root = At::root();
         check_version(version, problems);
         note_unused(context.tree, problems);
         let listeners = listeners::compile(listeners, context, problems);
@@ -66,8 +67,7 @@ impl File {
         let served = Served { defaults, identity, routes };
         let served = served.compile(&edge.hosts, &sections, context, problems);
         let plans = listeners.as_deref().unwrap_or_default();
-        let admin = admin.compile(&root.key("admin"), plans, context, problems);
-        let telemetry = telemetry.compile(&root.key("telemetry"), context, problems);
+        let operators = Operators { state, admin, telemetry }.compile(plans, context, problems);
         let EdgeTerms { hosts, tls, clients, connections } = edge;
         let ClientTerms { clients, flood } = clients?;
         let ServedTerms { table, default_cors, default_headers, identity, identity_fields } =
@@ -91,9 +91,10 @@ impl File {
             limiters,
             slots,
             upstreams: upstreams.into_compiled(),
+            state: operators.state?,
             identity,
-            admin: admin?,
-            telemetry: telemetry?,
+            admin: operators.admin?,
+            telemetry: operators.telemetry?,
             identity_fields,
             files: context.files(),
             hash: shown.hash,

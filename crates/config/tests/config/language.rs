@@ -10,7 +10,7 @@ use crate::options;
 const LATER: [&str; 24] = [
     "listeners[0].tls.client_certificates",
     "certificates.acme",
-    "state",
+    "state.when_unreachable",
     "secrets",
     "issuers[0].proof",
     "issuers[1].introspection",

@@ -162,6 +162,14 @@ impl FakeCa {
         book.calls.iter().filter(meant).map(|call| call.at).collect()
     }
 
+    /// The token and the key authorization of the latest order for `name`, once a validation was
+    /// asked for.
+    pub fn pending(&self, name: &str) -> Option<(String, String)> {
+        let book = self.shared.book.lock();
+        let order = book.orders.iter().rev().find(|order| order.name == name && order.asked)?;
+        Some((order.token.clone(), format!("{}.{}", order.token, order.thumbprint)))
+    }
+
     /// The certificates that orders said they replace (RFC 9773 §5).
     pub fn replaced(&self) -> Vec<String> {
         self.shared.book.lock().orders.iter().filter_map(|order| order.replaces.clone()).collect()

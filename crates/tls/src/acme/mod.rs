@@ -16,8 +16,12 @@ pub use dns::DnsMeans;
 pub use dns_exec::DnsExec;
 pub use proof::asks_for_proof;
 pub use published::Published;
-pub use rfc2136::{Rfc2136, Rfc2136Settings, TsigAlgorithm, is_dns_name};
+pub use rfc2136::{Rfc2136, Rfc2136Settings, TsigAlgorithm, is_dns_name, tsig_key};
 pub use token::token_of;
 
 #[cfg(test)]
+mod dns_exec_tests;
+#[cfg(test)]
 mod published_tests;
+#[cfg(test)]
+mod rfc2136_tests;

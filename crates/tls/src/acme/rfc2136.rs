@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hickory_proto::op::{Message, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::TXT;
 use hickory_proto::rr::rdata::tsig::TsigAlgorithm as Mac;
@@ -57,6 +59,12 @@ pub struct Rfc2136Settings {
 pub fn is_dns_name(text: &str) -> bool {
     Name::from_ascii(text).is_ok_and(|name| !name.is_root() && name.num_labels() > 0)
         && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The key in `text`, which is base64 as in the configuration of a name server.
+pub fn tsig_key(text: &Secret) -> Option<Secret> {
+    let text = text.expose_str()?.trim();
+    STANDARD.decode(text).ok().filter(|key| !key.is_empty()).map(Secret::new)
 }
 
 /// Answers `dns-01` by updates of a zone. Only the record of the challenge is added and taken
@@ -199,7 +207,7 @@ fn is_txt(record: &Record, value: &str) -> bool {
     matches!(&record.data, RData::TXT(txt) if txt.txt_data.concat() == value.as_bytes())
 }
 
-fn absolute(name: &str) -> Result<Name, String> {
+pub(super) fn absolute(name: &str) -> Result<Name, String> {
     let mut name = Name::from_ascii(name).map_err(|error| format!("{name:?}: {error}"))?;
     name.set_fqdn(true);
     Ok(name)
