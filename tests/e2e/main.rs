@@ -36,6 +36,7 @@ mod proxy_protocol;
 mod redirects;
 mod regressions;
 mod reload;
+mod scanners;
 mod settings;
 mod slow;
 mod soak;
