@@ -37,6 +37,7 @@ mod proxy_protocol;
 mod redirects;
 mod regressions;
 mod reload;
+mod scanners;
 mod settings;
 mod slow;
 mod soak;
