@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod bodies;
+mod client_certificates;
 mod config;
 mod conformance;
 mod conformance_responses;

@@ -1,9 +1,11 @@
 //! From the raw types to the snapshot: what each section means, and what does not fit together.
 
 mod access;
+mod access_certificates;
 mod admin;
 mod certificates;
 mod check;
+mod client_certificates;
 mod clients;
 mod connections;
 mod context;

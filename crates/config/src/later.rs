@@ -8,20 +8,16 @@ const KEYS: &[&str] = &[
     "admin.page",
     "api_keys",
     "certificates.acme",
-    "hosts[].tls.client_certificates",
     "issuers[].introspection",
     "issuers[].proof",
     "limits[].penalty",
     "listeners[].external_port",
     "listeners[].forwarded_http",
     "listeners[].redirect_to",
-    "listeners[].tls.client_certificates",
     "logins",
     "policies",
     "report_only",
-    "routes[].access.also",
     "routes[].access.any_of[].api_key",
-    "routes[].access.any_of[].client_certificate",
     "routes[].access.any_of[].login",
     "routes[].access.policies",
     "routes[].request.schema",
@@ -37,7 +33,7 @@ const KEYS: &[&str] = &[
 /// Values by the path of their key.
 const VALUES: &[(&str, &[&str])] = &[
     ("limits[].key", &["address_and_account"]),
-    ("routes[].access.any_of[]", &["api_key", "client_certificate", "login"]),
+    ("routes[].access.any_of[]", &["api_key", "login"]),
 ];
 
 /// Whether the key at `at` belongs to a later version.

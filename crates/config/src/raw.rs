@@ -4,6 +4,7 @@
 pub mod access;
 pub mod admin;
 pub mod certificates;
+pub mod client_certificates;
 pub mod clients;
 pub mod connections;
 pub mod cors;

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use portcullis_core::TlsMeta;
-use portcullis_tls::{Protocol, TlsAcceptor};
+use portcullis_core::{ClientPolicy, ShownCertificate, TlsMeta};
+use portcullis_tls::{Accepted, ClientTrust, Protocol, TlsAcceptor};
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, ServerConnection, SupportedCipherSuite};
 use tokio_rustls::LazyConfigAcceptor;
@@ -28,19 +28,37 @@ pub(crate) async fn accept(
 ) -> Result<Secured, HandshakeFailure> {
     let start =
         LazyConfigAcceptor::new(Acceptor::default(), io).await.map_err(HandshakeFailure::Tls)?;
-    let config = match acceptor.config_for(&start.client_hello()) {
-        Ok(config) => config,
+    let Accepted { config, policy, trust } = match acceptor.accept(&start.client_hello()) {
+        Ok(accepted) => accepted,
         Err(alert) => {
             // rustls can only be told to accept, so the alert is written as it stands in the RFC.
             linger::close(Transport::Plain(start.io), &alert.record()).await;
             return Err(HandshakeFailure::Alert(alert));
         }
     };
-    let stream = start.into_stream(config).await.map_err(HandshakeFailure::Tls)?;
+    let stream = match start.into_stream(config).into_fallible().await {
+        Ok(stream) => stream,
+        Err((error, io)) => {
+            // A client of TLS 1.3 may have sent a request already, and would lose the alert that
+            // tells it what is wrong with its certificate.
+            linger::close(Transport::Plain(io), &[]).await;
+            return Err(HandshakeFailure::Tls(error));
+        }
+    };
     let (_, session) = stream.get_ref();
     let protocol = agreed_protocol(session, acceptor).ok_or(HandshakeFailure::NoProtocol)?;
     let meta = meta(session).ok_or_else(|| HandshakeFailure::Tls(io::ErrorKind::Other.into()))?;
-    Ok(Secured { stream: Box::new(stream), meta, protocol })
+    let client = shown(session, trust.as_ref())?;
+    Ok(Secured { stream: Box::new(stream), meta: TlsMeta { policy, client, ..meta }, protocol })
+}
+
+/// The certificate that the client showed, now or in the session that goes on.
+fn shown(
+    session: &ServerConnection,
+    trust: Option<&ClientTrust>,
+) -> Result<Option<ShownCertificate>, HandshakeFailure> {
+    let (Some(trust), Some(sent)) = (trust, session.peer_certificates()) else { return Ok(None) };
+    trust.shown(sent).map(Some).map_err(HandshakeFailure::Certificate)
 }
 
 /// What ALPN settled. A client that knows no ALPN speaks HTTP/1.1.
@@ -56,6 +74,8 @@ fn meta(session: &ServerConnection) -> Option<TlsMeta> {
         cipher_suite: session.negotiated_cipher_suite().map_or("", cipher_suite),
         group: session.negotiated_key_exchange_group().map(|group| named_group(group.name())),
         resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+        policy: ClientPolicy::NONE,
+        client: None,
     })
 }
 

@@ -7,7 +7,8 @@ use portcullis_core::forwarded::ClientView;
 use portcullis_core::{ClientKey, ConnMeta, Denial, Head, Host, Principal, Refusal};
 use portcullis_limit::Outcome;
 
-use crate::access::Access;
+use crate::access::{Access, CertificateWay};
+use crate::certificates::shown;
 use crate::cors::is_preflight;
 use crate::counting::{
     Standings, admit_address_limits, admit_concurrent_limits, admit_principal_limits, left,
@@ -89,12 +90,12 @@ impl Pipeline {
         };
         admit_shape(&route, head, client, trace)?;
         admit_address_limits(&route, &key, trace, &mut known.standings)?;
-        let caller = identify_caller(&route, head, trace).await?;
+        let caller = identify_caller(&route, head, conn, trace).await?;
         let ambient = caller.as_ref().is_some_and(|caller| caller.ambient);
-        let principal = caller.map(|caller| caller.principal);
+        let principal = caller.as_ref().map(|caller| Arc::clone(&caller.principal));
         known.principal.clone_from(&principal);
         admit_principal_limits(&route, principal.as_deref(), trace, &mut known.standings)?;
-        permit(&route, principal.as_deref(), trace)?;
+        permit(&route, caller.as_ref(), conn, trace)?;
         let upgrade = judge_upgrade(&route, head, ambient, trace)?;
         let slots = admit_concurrent_limits(&route, &key, principal.as_deref(), trace)?;
         Ok(Verdict::Forward(Grant::new(route, principal, upgrade, slots)))
@@ -143,10 +144,17 @@ impl Pipeline {
     ) -> Result<AllowedHost, Refusal> {
         let default_port = if head.https { 443 } else { 80 };
         let admitted = self.hosts.admit(&head.authority, default_port);
-        let admitted = admitted.filter(|host| fits_connection(*host, &head.authority.host, conn));
+        let admitted = admitted.filter(|host| {
+            fits_connection(*host, &head.authority.host, conn) && self.hosts.fits(*host, conn)
+        });
         let origin = admitted.map(AllowedHost::origin).unwrap_or_default();
         trace.note(Stage::Host, origin, || head.authority.to_string());
-        admitted.ok_or_else(|| Denial::HostNotAllowed.into())
+        let host = admitted.ok_or(Denial::HostNotAllowed)?;
+        // A certificate that was good in the handshake need not be so for ever.
+        if let Some(shown) = conn.tls.as_ref().and_then(|tls| tls.client.as_ref()) {
+            shown.judge().map_err(|reason| Denial::CertificateInvalid { reason })?;
+        }
+        Ok(host)
     }
 
     fn admit_route<T: Trace>(
@@ -298,17 +306,20 @@ fn judge_upgrade<T: Trace>(
 async fn identify_caller<T: Trace>(
     route: &Route,
     head: &Head<'_>,
+    conn: &ConnMeta,
     trace: &mut T,
 ) -> Result<Option<Caller>, Refusal> {
-    let (ways, anonymous, origin) = match &route.access {
-        Access::AnyOf { ways, anonymous, origin, .. } => (ways, *anonymous, *origin),
+    let (ways, certificates, anonymous, origin) = match &route.access {
+        Access::AnyOf { ways, certificates, anonymous, origin, .. } => {
+            (ways, certificates, *anonymous, *origin)
+        }
         Access::Public { origin } => {
             trace
                 .note(Stage::Identify, *origin, || "public: no credential is looked at".to_owned());
             return Ok(None);
         }
     };
-    let identified = identify(ways, head).await;
+    let identified = identify(ways, certificates, head, conn).await;
     trace.note(Stage::Identify, origin, || match &identified {
         Ok(Some(Caller { principal, .. })) => {
             format!("{} of issuer {}", principal.subject, principal.issuer_name)
@@ -317,9 +328,17 @@ async fn identify_caller<T: Trace>(
         Err(refusal) => refusal.reason().into_owned(),
     });
     match identified? {
-        None if !anonymous => Err(missing(ways).into()),
+        // Whoever shows a certificate is somebody, though not one of those who may come.
+        None if anonymous && is_somebody(certificates, conn) => {
+            Err(Denial::CertificateNotAllowed.into())
+        }
+        None if !anonymous => Err(missing(ways, conn).into()),
         caller => Ok(caller),
     }
+}
+
+fn is_somebody(certificates: &[CertificateWay], conn: &ConnMeta) -> bool {
+    !certificates.is_empty() && shown(conn).is_some()
 }
 
 #[cfg(test)]

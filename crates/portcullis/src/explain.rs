@@ -235,6 +235,8 @@ impl MadeUp {
             cipher_suite: "TLS13_AES_128_GCM_SHA256",
             group: None,
             resumed: false,
+            policy: portcullis_core::ClientPolicy::NONE,
+            client: None,
         };
         ConnMeta {
             listener: "explain".into(),

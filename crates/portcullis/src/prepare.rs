@@ -16,7 +16,7 @@ use portcullis_edge::ConnectionSettings;
 use portcullis_policy::{Handover, HeaderPolicy, IdentitySigner, Pipeline};
 use portcullis_proxy::{BODY_GRACE, Pool, Recorder, Redaction, Resolver, Serving, reserved_fields};
 use portcullis_state::StateFolder;
-use portcullis_tls::{CertificateStore, TlsAcceptor, TlsPlan};
+use portcullis_tls::{CertificateStore, ClientTrusts, TlsAcceptor, TlsPlan};
 use thiserror::Error;
 
 use crate::runtime::Running;
@@ -27,6 +27,9 @@ pub(crate) enum PrepareError {
     /// Certificates.
     #[error("certificates: {0}")]
     Certificates(String),
+    /// Whom clients' certificates come from.
+    #[error("client certificates, {0}: {1}")]
+    ClientTrust(portcullis_core::ClientPolicy, portcullis_tls::TlsError),
     /// The identity token's key.
     #[error("identity key: {0}")]
     Identity(String),
@@ -68,6 +71,8 @@ pub(crate) struct Prepared {
 pub(crate) struct Previous<'p> {
     /// Certificates and ticket keys.
     pub certificates: Option<&'p CertificateStore>,
+    /// Whom clients' certificates come from.
+    pub trusts: Option<&'p ClientTrusts>,
     /// Pools whose settings did not change.
     pub pools: Option<&'p HashMap<Arc<str>, Arc<Pool>>>,
 }
@@ -81,7 +86,9 @@ pub(crate) fn prepare(
     recorder: &Arc<Recorder>,
 ) -> Result<Prepared, PrepareError> {
     let certificates = open_certificates(&snapshot.tls, previous.certificates, clock)?;
-    let listeners = acceptors(&snapshot, &certificates)?;
+    let trusts = ClientTrusts::open(snapshot.client_terms(), previous.trusts, clock)
+        .map_err(|(terms, error)| PrepareError::ClientTrust(terms.policy(), error))?;
+    let listeners = acceptors(&snapshot, &certificates, &trusts)?;
     let pools = pools(&snapshot, previous.pools, clock)?;
     let identity = signer(&snapshot.identity, state, clock)?;
     let admin_token = match &snapshot.admin.token {
@@ -101,6 +108,7 @@ pub(crate) fn prepare(
         view: snapshot.redacted,
         handover,
         certificates,
+        trusts,
         identity: identity.clone(),
         pools: pools.clone(),
         routes: snapshot.pipeline.routes.names().clone(),
@@ -165,13 +173,15 @@ fn open_certificates(
 fn acceptors(
     snapshot: &Snapshot,
     certificates: &CertificateStore,
+    trusts: &ClientTrusts,
 ) -> Result<Vec<(ListenerPlan, Option<TlsAcceptor>)>, PrepareError> {
     let one = |plan: &ListenerPlan| {
         let Some(terms) = &plan.tls else { return Ok((plan.clone(), None)) };
         let tls = TlsPlan {
             certificates: certificates.clone(),
-            minimum: terms.minimum,
+            policy: terms.policy.clone(),
             by_name: snapshot.tls.by_name.clone(),
+            trusts: trusts.clone(),
             without_sni: snapshot.tls.without_sni.clone(),
             protocols: plan.protocols.clone(),
         };

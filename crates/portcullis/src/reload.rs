@@ -78,6 +78,22 @@ impl Reloader {
             self.note("certificate-refused", &format!("{origin:?}: {error}"));
             self.runtime.metrics().edge.certificate_failures.inc();
         }
+        self.client_trust_changed().await;
+    }
+
+    /// Reads again whom clients' certificates come from, and which were revoked.
+    async fn client_trust_changed(&self) {
+        let trusts = self.runtime.running().trusts.clone();
+        let Ok(report) = tokio::task::spawn_blocking(move || trusts.reload()).await else {
+            return;
+        };
+        for terms in report.replaced {
+            self.note("client-trust-replaced", &terms.policy().to_string());
+        }
+        for (terms, error) in report.failed {
+            self.note("client-trust-refused", &format!("{}: {error}", terms.policy()));
+            self.runtime.metrics().edge.certificate_failures.inc();
+        }
     }
 
     /// Reads the file and takes it, or says why not and changes nothing.
@@ -101,8 +117,11 @@ impl Reloader {
         let loaded = loaded.await.map_err(|error| error.to_string())?;
         let snapshot = loaded.map_err(|report| report.render_text(false))?.snapshot;
         let serving = self.serving.load_full();
-        let previous =
-            Previous { certificates: Some(&running.certificates), pools: Some(&serving.pools) };
+        let previous = Previous {
+            certificates: Some(&running.certificates),
+            trusts: Some(&running.trusts),
+            pools: Some(&serving.pools),
+        };
         let (clock, recorder) = (self.runtime.clock(), self.runtime.recorder());
         let prepared = prepare(snapshot, &previous, &self.state, clock, recorder);
         self.take(prepared.map_err(|error| error.to_string())?).await
@@ -150,9 +169,14 @@ impl Reloader {
     }
 
     fn current_fingerprint(&self) -> u64 {
-        let status = self.runtime.running().certificates.status();
-        let certificates: HashSet<PathBuf> =
+        let running = self.runtime.running();
+        let status = running.certificates.status();
+        let mut certificates: HashSet<PathBuf> =
             status.into_iter().flat_map(|status| paths(status.origin)).collect();
+        for status in running.trusts.status() {
+            certificates.insert(status.terms.trust);
+            certificates.extend(status.terms.crls);
+        }
         let mut hasher = DefaultHasher::new();
         for path in self.watched().filter(|path| !certificates.contains(*path)) {
             path.hash(&mut hasher);

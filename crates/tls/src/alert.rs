@@ -3,6 +3,8 @@
 /// A fatal alert that ends a handshake before rustls has a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alert {
+    /// We cannot decide (RFC 8446 §6.2: `internal_error`).
+    InternalError,
     /// No server name was sent and none is assumed (RFC 8446 §9.2: `missing_extension`).
     MissingServerName,
     /// No certificate is for the name that was sent (RFC 6066 §3: `unrecognized_name`).
@@ -13,6 +15,7 @@ impl Alert {
     /// Its number in the IANA registry of TLS alerts.
     pub const fn code(self) -> u8 {
         match self {
+            Self::InternalError => 80,
             Self::MissingServerName => 109,
             Self::UnrecognizedName => 112,
         }
@@ -21,6 +24,7 @@ impl Alert {
     /// Its name in the IANA registry, for logs.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::InternalError => "internal_error",
             Self::MissingServerName => "missing_extension",
             Self::UnrecognizedName => "unrecognized_name",
         }

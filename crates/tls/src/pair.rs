@@ -14,7 +14,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use crate::{FilePair, TlsError, provider};
 
 /// Largest PEM file that is read, in bytes. A chain is a few KiB.
-const MAXIMUM_FILE: u64 = 1 << 20;
+pub(crate) const MAXIMUM_FILE: u64 = 1 << 20;
 
 /// A certificate chain and the key of its leaf: they belong together, the leaf has names and is
 /// in force at the time of the check.
@@ -28,8 +28,8 @@ pub struct CertifiedPair {
 impl CertifiedPair {
     /// Reads and checks a pair of files as of `now`. Blocks on the disk.
     pub fn read(files: &FilePair, now: Timestamp) -> Result<Self, TlsError> {
-        let chain = read_bounded(&files.certificate)?;
-        let key = read_bounded(&files.key)?;
+        let chain = read_bounded(&files.certificate, MAXIMUM_FILE)?;
+        let key = read_bounded(&files.key, MAXIMUM_FILE)?;
         Self::from_pem(&chain, &key, now)
     }
 
@@ -156,20 +156,20 @@ fn name(general: &GeneralName<'_>) -> Option<String> {
     }
 }
 
-fn timestamp(seconds: i64) -> Timestamp {
+pub(crate) fn timestamp(seconds: i64) -> Timestamp {
     Timestamp::from_unix_seconds(u64::try_from(seconds).unwrap_or_default())
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>, TlsError> {
+pub(crate) fn read_bounded(path: &Path, maximum: u64) -> Result<Vec<u8>, TlsError> {
     use std::io::Read as _;
     let unreadable = |reason: String| TlsError::Unreadable { path: path.to_owned(), reason };
     let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
     let mut bytes = Vec::new();
-    file.take(MAXIMUM_FILE + 1)
+    file.take(maximum + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| unreadable(error.to_string()))?;
-    if bytes.len() as u64 > MAXIMUM_FILE {
-        return Err(unreadable("it is larger than 1 MiB".into()));
+    if bytes.len() as u64 > maximum {
+        return Err(unreadable(format!("it is larger than {} MiB", maximum >> 20)));
     }
     Ok(bytes)
 }

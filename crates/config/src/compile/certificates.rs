@@ -53,7 +53,7 @@ impl raw::Certificates {
             }
         };
         let sources = CertificateSources { files: pairs, self_signed };
-        let tls = TlsTerms { sources, by_name: hosts.minimum_by_name(), without_sni };
+        let tls = TlsTerms { sources, by_name: hosts.tls_by_name(), without_sni };
         let incomplete = problems.len() > before || problems.touch(at);
         Some(CertificateTerms { tls, names: names.filter(|_| !incomplete) })
     }

@@ -73,7 +73,7 @@ impl File {
             served?;
         let flood = flood.map(|quota| flood_guard(quota, context));
         let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
-        let (hosts, routes) = (hosts.allow_list(), table);
+        let (hosts, routes) = (hosts.allow_list(plans), table);
         let pipeline = Pipeline { clients, flood, hosts, default_cors, default_headers, routes };
         let Sections { issuers, upstreams, .. } = sections;
         let issuers: HashMap<Arc<str>, IssuerTerms> = issuers.into_compiled();

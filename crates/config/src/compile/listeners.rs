@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use portcullis_tls::{Minimum, Protocol};
+use portcullis_tls::{HandshakePolicy, Minimum, Protocol};
 
 use crate::at::At;
 use crate::compile::Context;
@@ -55,7 +55,9 @@ fn by_default() -> ListenerPlan {
         name: Arc::from("https"),
         address: ListenAddress::Tcp((std::net::Ipv6Addr::UNSPECIFIED, 443).into()),
         protocols: ALL.to_vec(),
-        tls: Some(ListenerTerms { minimum: Minimum::Tls13 }),
+        tls: Some(ListenerTerms {
+            policy: HandshakePolicy { minimum: Minimum::Tls13, clients: None },
+        }),
         proxies: Vec::new(),
     }
 }
@@ -85,11 +87,30 @@ impl raw::Listener {
             Some(protocols) => protocol_list(protocols, &at.key("protocols"), problems)?,
             None => ALL.to_vec(),
         };
-        let tls = (!cleartext).then(|| {
-            let raw::ListenerTls { minimum_version } = tls.unwrap_or_default();
-            ListenerTerms { minimum: minimum_version.compile() }
-        });
+        let tls = match cleartext {
+            false => Some(tls.unwrap_or_default().compile(&at.key("tls"), context, problems)?),
+            true => None,
+        };
         Some(ListenerPlan { name: name?, address: address?, protocols, tls, proxies })
+    }
+}
+
+impl raw::ListenerTls {
+    /// `None` where a mistake was noted.
+    fn compile(
+        self,
+        at: &At,
+        context: &Context<'_>,
+        problems: &mut Problems,
+    ) -> Option<ListenerTerms> {
+        let Self { minimum_version, client_certificates } = self;
+        let clients = match client_certificates {
+            Some(raw) => raw.compile(&at.key("client_certificates"), context, problems)?,
+            None => None,
+        };
+        Some(ListenerTerms {
+            policy: HandshakePolicy { minimum: minimum_version.compile(), clients },
+        })
     }
 }
 

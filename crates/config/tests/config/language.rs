@@ -7,8 +7,7 @@ use portcullis_config::{LoadOptions, check_text};
 use crate::options;
 
 /// Paths of what later versions bring, in the order of the file.
-const LATER: [&str; 26] = [
-    "listeners[0].tls.client_certificates",
+const LATER: [&str; 24] = [
     "listeners[1].redirect_to",
     "listeners[1].external_port",
     "certificates.acme",
@@ -23,7 +22,6 @@ const LATER: [&str; 26] = [
     "limits[4].key",
     "limits[4].penalty",
     "routes[0].access.any_of[2].api_key",
-    "routes[0].access.any_of[3].client_certificate",
     "routes[0].access.policies",
     "routes[0].request.schema",
     "routes[1].access.any_of[0].login",
