@@ -124,6 +124,8 @@ if [ "$mode" != build ]; then
     want npm npm
     want chromium chromium
     want haproxy haproxy
+    want pebble pebble
+    want named bind9
     want systemd-analyze systemd
 fi
 if [ "$mode" = conformance ]; then

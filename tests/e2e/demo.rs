@@ -12,7 +12,7 @@ const SHELL: &str = r#"curl() { command curl "$@" -w '\nSTATUS %{http_code}\n'; 
 #[test]
 fn the_printed_lines_work_as_printed() {
     // The demo has the ports of the example; somebody may be trying it right now.
-    let ports = [8443, 8090, 9901, 9902, 8081, 8082];
+    let ports = [8443, 8088, 8090, 9901, 9902, 8081, 8082];
     if ports.iter().any(|port| TcpListener::bind(("127.0.0.1", *port)).is_err()) {
         portcullis_testkit::tools::skip("a port of the demo");
         return;

@@ -1,11 +1,12 @@
 //! End-to-end tests: the real binary, real sockets on loopback, a module per promise.
 //!
 //! A test that stands for a case from the field carries its id (`c24_…`). Cases of this version are
-//! C01–C10, C16–C19, C21–C33, C39–C51 and C54 (C48 stands in `crates/proxy`); what of them needs a
+//! C01–C10, C16–C19, C21–C33, C35, C39–C51 and C54 (C48 stands in `crates/proxy`); what of them needs a
 //! later part of the language is said at its place and not faked.
 #![cfg(test)]
 
 mod bodies;
+mod certificates;
 mod client_certificates;
 mod config;
 mod conformance;
@@ -33,11 +34,13 @@ mod outages;
 mod paths;
 mod protocols;
 mod proxy_protocol;
+mod redirects;
 mod regressions;
 mod reload;
 mod settings;
 mod slow;
 mod soak;
+mod state;
 mod streams;
 mod tidy;
 mod tokens;

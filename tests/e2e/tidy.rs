@@ -15,7 +15,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("policy", &["core", "authn", "limit"]),
     ("config", &["core", "state", "authn", "limit", "tls", "policy"]),
     ("edge", &["core", "tls"]),
-    ("proxy", &["core", "policy", "edge"]),
+    ("proxy", &["core", "tls", "policy", "edge"]),
     (
         "portcullis",
         &["core", "state", "authn", "limit", "tls", "policy", "config", "edge", "proxy"],

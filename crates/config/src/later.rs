@@ -11,9 +11,6 @@ const KEYS: &[&str] = &[
     "issuers[].introspection",
     "issuers[].proof",
     "limits[].penalty",
-    "listeners[].external_port",
-    "listeners[].forwarded_http",
-    "listeners[].redirect_to",
     "logins",
     "policies",
     "report_only",
@@ -26,13 +23,16 @@ const KEYS: &[&str] = &[
     "defaults.request.uploads",
     "scanners",
     "secrets",
-    "state",
+    "state.durable.postgres",
+    "state.shared.redis",
+    "state.when_unreachable",
     "telemetry.traces",
 ];
 
 /// Values by the path of their key.
 const VALUES: &[(&str, &[&str])] = &[
     ("limits[].key", &["address_and_account"]),
+    ("state.shared", &["redis"]),
     ("routes[].access.any_of[]", &["api_key", "login"]),
 ];
 

@@ -159,7 +159,7 @@ fn compile(
 /// Places where a secret is asked for, so that `--no-files` does not need it.
 fn is_secret(at: &At) -> bool {
     let pattern = at.pattern();
-    ["admin.token", "identity.signing_key"].contains(&pattern.as_str())
+    ["admin.token", "identity.signing_key", "state.encryption_key"].contains(&pattern.as_str())
 }
 
 fn hex(bytes: &[u8]) -> String {

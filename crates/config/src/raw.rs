@@ -21,6 +21,7 @@ pub mod request;
 pub mod response_headers;
 pub mod routes;
 pub mod secret;
+pub mod state;
 pub mod telemetry;
 pub mod upstreams;
 

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use portcullis_authn::{Issuer, KeyCache};
 use portcullis_core::Secret;
 use portcullis_limit::{Limiter, Slots};
-use portcullis_policy::{Pipeline, UpstreamSettings};
+use portcullis_policy::{Pipeline, Role, UpstreamSettings};
 use portcullis_tls::{CertificateSources, ClientTerms, HandshakePolicy, NamePolicy, Protocol};
 
 /// A compiled file.
@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub slots: HashMap<Arc<str>, Slots>,
     /// Where requests go, by name.
     pub upstreams: HashMap<Arc<str>, Arc<UpstreamSettings>>,
+    /// Where what must be remembered lives.
+    pub state: StateTerms,
     /// The signed identity token.
     pub identity: IdentityTerms,
     /// The listeners for operators.
@@ -70,6 +72,8 @@ pub struct ListenerPlan {
     pub tls: Option<ListenerTerms>,
     /// Peers that announce their clients by the PROXY protocol.
     pub proxies: Vec<IpNet>,
+    /// What is done with what comes in.
+    pub role: Role,
 }
 
 /// TLS of one listener.
@@ -136,12 +140,22 @@ pub struct ConnectionTerms {
     pub drain_grace: Duration,
 }
 
+/// Where what must be remembered lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateTerms {
+    /// The SQLite file; `None`: `state.db` in the state folder.
+    pub durable: Option<PathBuf>,
+    /// What seals the records, strong enough for it; `None`: one that is made and kept in the state
+    /// folder.
+    pub encryption_key: Option<Secret>,
+}
+
 /// The signed identity token.
 #[derive(Clone, Debug)]
 pub struct IdentityTerms {
     /// Its `iss`; empty where no route asks for a signed token and none can be derived.
     pub issuer: String,
-    /// The ES256 key, PEM; `None`: one that is made and kept in the state folder.
+    /// The ES256 key, PEM; `None`: one that is made and kept in `state.durable`.
     pub signing_key: Option<Secret>,
     /// The field it is sent in.
     pub header: HeaderName,

@@ -121,6 +121,11 @@ pub enum Denial {
     RouteNotFound,
     /// The request target is longer than allowed.
     TargetTooLong,
+    /// It came in cleartext where only https is served, and is not one to send there.
+    TlsRequired {
+        /// What it has that may not come in cleartext.
+        reason: &'static str,
+    },
     /// The transfer coding is not one we know.
     TransferCodingUnknown,
 }
@@ -136,7 +141,8 @@ impl Denial {
             | Self::ClientNotAllowed
             | Self::OriginNotAllowed
             | Self::RoleMissing { .. }
-            | Self::ScopeMissing { .. } => 403,
+            | Self::ScopeMissing { .. }
+            | Self::TlsRequired { .. } => 403,
             Self::RouteNotFound => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::RequestTimeout => 408,
@@ -176,6 +182,7 @@ impl Denial {
             Self::RouteNotFound => "route-not-found",
             Self::ScopeMissing { .. } => "scope-missing",
             Self::TargetTooLong => "target-too-long",
+            Self::TlsRequired { .. } => "tls-required",
             Self::TransferCodingUnknown => "transfer-coding-unknown",
         }
     }
@@ -207,6 +214,7 @@ impl Denial {
             Self::RouteNotFound => "Nothing is served at this path",
             Self::ScopeMissing { .. } => "The credential lacks a needed scope",
             Self::TargetTooLong => "The request target is too long",
+            Self::TlsRequired { .. } => "This is served by https alone",
             Self::TransferCodingUnknown => "This transfer coding is not understood",
         }
     }
@@ -217,6 +225,7 @@ impl Denial {
             Self::CertificateInvalid { reason }
             | Self::CredentialInvalid { reason, .. }
             | Self::Malformed { reason } => Cow::Borrowed(reason),
+            Self::TlsRequired { reason } => Cow::Borrowed(reason),
             Self::RateLimited { limit, .. } => Cow::Owned(format!("limit {limit} is used up")),
             Self::ConcurrencyLimited { limit } => Cow::Owned(format!("limit {limit} is reached")),
             Self::BodyTooLarge { maximum } => Cow::Owned(format!("more than {maximum} bytes")),
@@ -270,6 +279,7 @@ impl Denial {
             Self::RouteNotFound,
             Self::ScopeMissing { challenge },
             Self::TargetTooLong,
+            Self::TlsRequired { reason: "sample" },
             Self::TransferCodingUnknown,
         ]
     }
@@ -292,6 +302,11 @@ pub enum Fault {
     },
     /// More connections or requests than the gateway holds.
     Overloaded,
+    /// What the gateway must remember cannot be read or kept.
+    StateUnavailable {
+        /// What went wrong.
+        reason: Cow<'static, str>,
+    },
     /// The upstream broke off or spoke no HTTP.
     UpstreamFailed {
         /// What went wrong.
@@ -316,6 +331,7 @@ impl Fault {
             Self::UpstreamFailed { .. } => 502,
             Self::IssuerUnavailable { .. }
             | Self::Overloaded
+            | Self::StateUnavailable { .. }
             | Self::UpstreamUnavailable { .. } => 503,
             Self::UpstreamTimeout => 504,
         }
@@ -327,6 +343,7 @@ impl Fault {
             Self::Internal { .. } => "internal",
             Self::IssuerUnavailable { .. } => "issuer-unavailable",
             Self::Overloaded => "overloaded",
+            Self::StateUnavailable { .. } => "state-unavailable",
             Self::UpstreamFailed { .. } => "upstream-failed",
             Self::UpstreamTimeout => "upstream-timeout",
             Self::UpstreamUnavailable { .. } => "upstream-unavailable",
@@ -339,6 +356,7 @@ impl Fault {
             Self::Internal { .. } => "The gateway failed",
             Self::IssuerUnavailable { .. } => "Credentials cannot be checked at the moment",
             Self::Overloaded => "The gateway is at its limit",
+            Self::StateUnavailable { .. } => "What the gateway remembers cannot be reached",
             Self::UpstreamFailed { .. } => "The service behind the gateway failed",
             Self::UpstreamTimeout => "The service behind the gateway did not answer in time",
             Self::UpstreamUnavailable { .. } => "The service behind the gateway cannot be reached",
@@ -349,6 +367,7 @@ impl Fault {
     pub fn reason(&self) -> Cow<'_, str> {
         match self {
             Self::Internal { reason }
+            | Self::StateUnavailable { reason }
             | Self::UpstreamFailed { reason }
             | Self::UpstreamUnavailable { reason, .. } => Cow::Borrowed(reason),
             Self::IssuerUnavailable { issuer, .. } => {
@@ -367,6 +386,7 @@ impl Fault {
                 retry_after: Duration::from_secs(5),
             },
             Self::Overloaded,
+            Self::StateUnavailable { reason: "sample".into() },
             Self::UpstreamFailed { reason: "sample".into() },
             Self::UpstreamTimeout,
             Self::UpstreamUnavailable {

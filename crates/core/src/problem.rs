@@ -82,6 +82,7 @@ fn denial_fields(denial: &Denial, fields: &mut Vec<(HeaderName, HeaderValue)>) {
         | Denial::RoleMissing { .. }
         | Denial::RouteNotFound
         | Denial::TargetTooLong
+        | Denial::TlsRequired { .. }
         | Denial::TransferCodingUnknown => {}
     }
 }
@@ -92,7 +93,9 @@ fn fault_fields(fault: &Fault, fields: &mut Vec<(HeaderName, HeaderValue)>) {
         | Fault::UpstreamUnavailable { retry_after, .. } => {
             fields.push((RETRY_AFTER, seconds(*retry_after)));
         }
-        Fault::Overloaded => fields.push((RETRY_AFTER, HeaderValue::from_static("1"))),
+        Fault::Overloaded | Fault::StateUnavailable { .. } => {
+            fields.push((RETRY_AFTER, HeaderValue::from_static("1")));
+        }
         Fault::Internal { .. } | Fault::UpstreamFailed { .. } | Fault::UpstreamTimeout => {}
     }
 }

@@ -11,12 +11,12 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::caps::Permit;
 use crate::digests::Facts;
-use crate::handshake::{self, Secured};
+use crate::handshake::{self, Accepted, Secured};
 use crate::lease::Lease;
 use crate::socket::Socket;
 use crate::stream::EdgeStream;
 use crate::transport::Transport;
-use crate::{Cap, Edge, HandshakeFailure, ListenerSettings, h1, h2, proxy_protocol};
+use crate::{Cap, Edge, HandshakeFailure, ListenerSettings, h1, h2, linger, proxy_protocol};
 
 /// A transport, and what was agreed on in its handshake. In cleartext nothing is.
 type Secure = (Transport, Option<TlsMeta>, Option<Protocol>);
@@ -45,6 +45,7 @@ pub(crate) struct Origin {
 /// Why a connection carries no request.
 enum Ended {
     Failed(HandshakeFailure),
+    Proved(Transport),
     TurnedAway(Cap),
 }
 
@@ -76,6 +77,10 @@ where
                 self.serve(stream, protocol).await;
             }
             Err(Ended::Failed(failure)) => self.report(&failure),
+            Err(Ended::Proved(transport)) => {
+                self.edge.events().proved(&self.listener.name, self.origin.peer);
+                linger::close(transport, &[]).await;
+            }
             Err(Ended::TurnedAway(cap)) => {
                 self.edge.events().turned_away(&self.listener.name, self.origin.peer, cap);
             }
@@ -97,7 +102,7 @@ where
                 permit.count_client(client.ip(), &settings).map_err(Ended::TurnedAway)?;
             }
         }
-        Ok(self.secure(io, deadline).await?)
+        self.secure(io, deadline).await
     }
 
     /// Reads whose connection it is.
@@ -112,16 +117,20 @@ where
         Ok(())
     }
 
-    async fn secure(&self, io: Socket, deadline: Instant) -> Result<Secure, HandshakeFailure> {
+    async fn secure(&self, io: Socket, deadline: Instant) -> Result<Secure, Ended> {
         let Some(tls) = &self.listener.tls else {
             return Ok((Transport::Plain(io), None, None));
         };
         let acceptor = tls.load_full();
-        let Secured { stream, meta, protocol } =
-            timeout_at(deadline, handshake::accept(io, &acceptor))
-                .await
-                .map_err(|_| HandshakeFailure::TimedOut)??;
-        Ok((Transport::Tls(stream), Some(meta), Some(protocol)))
+        let accepted = timeout_at(deadline, handshake::accept(io, &acceptor))
+            .await
+            .map_err(|_| HandshakeFailure::TimedOut)??;
+        match accepted {
+            Accepted::Secured(Secured { stream, meta, protocol }) => {
+                Ok((Transport::Tls(stream), Some(meta), Some(protocol)))
+            }
+            Accepted::Proved(transport) => Err(Ended::Proved(transport)),
+        }
     }
 
     async fn serve(self, mut stream: EdgeStream, agreed: Option<Protocol>) {

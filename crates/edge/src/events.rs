@@ -140,6 +140,11 @@ pub trait EdgeEvents: Send + Sync + 'static {
         let _ = (listener, peer, failure);
     }
 
+    /// A handshake proved a name to an authority (RFC 8737), and ended there.
+    fn proved(&self, listener: &str, peer: Option<SocketAddr>) {
+        let _ = (listener, peer);
+    }
+
     /// An HTTP/2 connection was ended for what the client did on it.
     fn ended(&self, connection: &ConnMeta, ended: Ended) {
         let _ = (connection, ended);

@@ -3,16 +3,26 @@
 use std::io;
 
 use portcullis_core::{ClientPolicy, ShownCertificate, TlsMeta};
-use portcullis_tls::{Accepted, ClientTrust, Protocol, TlsAcceptor};
+use portcullis_tls::acme::asks_for_proof;
+use portcullis_tls::{Alert, Chosen, ClientTrust, Protocol, TlsAcceptor};
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, ServerConnection, SupportedCipherSuite};
-use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
 use crate::HandshakeFailure;
 use crate::linger;
+use crate::proof;
 use crate::socket::Socket;
 use crate::transport::Transport;
+
+/// What became of a handshake.
+pub(crate) enum Accepted {
+    /// Requests may follow.
+    Secured(Secured),
+    /// A name was proved to an authority, and that is all.
+    Proved(Transport),
+}
 
 /// A handshake that came to its end.
 pub(crate) struct Secured {
@@ -25,16 +35,15 @@ pub(crate) struct Secured {
 pub(crate) async fn accept(
     io: Socket,
     acceptor: &TlsAcceptor,
-) -> Result<Secured, HandshakeFailure> {
+) -> Result<Accepted, HandshakeFailure> {
     let start =
         LazyConfigAcceptor::new(Acceptor::default(), io).await.map_err(HandshakeFailure::Tls)?;
-    let Accepted { config, policy, trust } = match acceptor.accept(&start.client_hello()) {
-        Ok(accepted) => accepted,
-        Err(alert) => {
-            // rustls can only be told to accept, so the alert is written as it stands in the RFC.
-            linger::close(Transport::Plain(start.io), &alert.record()).await;
-            return Err(HandshakeFailure::Alert(alert));
-        }
+    if asks_for_proof(&start.client_hello()) {
+        return proof::accept(start, acceptor).await.map(Accepted::Proved);
+    }
+    let Chosen { config, policy, trust } = match acceptor.choose(&start.client_hello()) {
+        Ok(chosen) => chosen,
+        Err(alert) => return Err(turn_down(start, alert).await),
     };
     let stream = match start.into_stream(config).into_fallible().await {
         Ok(stream) => stream,
@@ -49,7 +58,8 @@ pub(crate) async fn accept(
     let protocol = agreed_protocol(session, acceptor).ok_or(HandshakeFailure::NoProtocol)?;
     let meta = meta(session).ok_or_else(|| HandshakeFailure::Tls(io::ErrorKind::Other.into()))?;
     let client = shown(session, trust.as_ref())?;
-    Ok(Secured { stream: Box::new(stream), meta: TlsMeta { policy, client, ..meta }, protocol })
+    let meta = TlsMeta { policy, client, ..meta };
+    Ok(Accepted::Secured(Secured { stream: Box::new(stream), meta, protocol }))
 }
 
 /// The certificate that the client showed, now or in the session that goes on.
@@ -59,6 +69,12 @@ fn shown(
 ) -> Result<Option<ShownCertificate>, HandshakeFailure> {
     let (Some(trust), Some(sent)) = (trust, session.peer_certificates()) else { return Ok(None) };
     trust.shown(sent).map(Some).map_err(HandshakeFailure::Certificate)
+}
+
+/// rustls can only be told to accept, so the alert is written as it stands in the RFC.
+pub(crate) async fn turn_down(start: StartHandshake<Socket>, alert: Alert) -> HandshakeFailure {
+    linger::close(Transport::Plain(start.io), &alert.record()).await;
+    HandshakeFailure::Alert(alert)
 }
 
 /// What ALPN settled. A client that knows no ALPN speaks HTTP/1.1.

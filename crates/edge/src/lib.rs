@@ -26,6 +26,7 @@ mod lease;
 mod linger;
 mod listener;
 mod pace;
+mod proof;
 pub mod proxy_protocol;
 mod settings;
 mod socket;

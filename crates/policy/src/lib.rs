@@ -22,6 +22,7 @@ pub mod route;
 mod shape;
 pub mod table;
 pub mod trace;
+pub mod transport;
 pub mod upgrade;
 pub mod upstream;
 pub mod verdict;
@@ -44,6 +45,7 @@ pub use portcullis_authn::identity::IdentitySigner;
 pub use route::{BodyRules, Route, RouteTimeouts};
 pub use table::{PathPattern, PathPatternError, RouteTable, RouteTableBuilder, TableError};
 pub use trace::{NoTrace, Stage, Trace};
+pub use transport::{CHALLENGES, Redirect, Role, ToHttps, Transport};
 pub use upgrade::UpgradeToken;
 pub use upstream::{
     Balance, ClientPair, Ejection, Endpoint, HealthCheck, HostHeader, Place, Scheme,

@@ -17,11 +17,12 @@ use crate::identify::{Caller, identify, missing};
 use crate::permit::permit;
 use crate::shape::{admit_route_client, admit_shape};
 use crate::table::Found;
+use crate::transport::Arrival;
 use crate::upgrade::admit_upgrade;
 use crate::{
     AllowedHost, Clients, CorsPolicy, Decision, FloodGuard, Grant, HeaderPolicy, HostAllowList,
-    NoTrace, Origin, PreflightAnswer, Route, RouteCors, RouteTable, Stage, Trace, UpgradeToken,
-    Verdict,
+    NoTrace, Origin, PreflightAnswer, Route, RouteCors, RouteTable, Stage, Trace, Transport,
+    UpgradeToken, Verdict,
 };
 
 /// Everything that judges a request; immutable, one per snapshot.
@@ -33,6 +34,8 @@ pub struct Pipeline {
     pub flood: Option<FloodGuard>,
     /// The host allow-list.
     pub hosts: HostAllowList,
+    /// What each listener does with cleartext.
+    pub transport: Transport,
     /// Who answers other origins before a route was found.
     pub default_cors: Option<Arc<CorsPolicy>>,
     /// Security headers of answers given before a route was found.
@@ -82,8 +85,12 @@ impl Pipeline {
         self.admit_client(client, trace)?;
         let key = self.key_of(client);
         self.admit_flood(&key, trace)?;
-        let host = self.admit_host(head, conn, trace)?;
+        let arrival = self.transport.arrival(conn, client);
+        let host = self.admit_host(head, conn, arrival, trace)?;
         known.cors.clone_from(&self.default_cors);
+        if let Some(redirect) = self.transport.admit(head, conn, arrival, trace)? {
+            return Ok(Verdict::Redirect(redirect));
+        }
         let route = match self.admit_route(host, head, client, trace, known)? {
             Routed::Answer(verdict) => return Ok(verdict),
             Routed::Route(route) => route,
@@ -140,12 +147,13 @@ impl Pipeline {
         &self,
         head: &Head<'_>,
         conn: &ConnMeta,
+        arrival: Arrival,
         trace: &mut T,
     ) -> Result<AllowedHost, Refusal> {
-        let default_port = if head.https { 443 } else { 80 };
-        let admitted = self.hosts.admit(&head.authority, default_port);
+        let (authority, default_port) = arrival.authority(head);
+        let admitted = self.hosts.admit(&authority, default_port);
         let admitted = admitted.filter(|host| {
-            fits_connection(*host, &head.authority.host, conn) && self.hosts.fits(*host, conn)
+            fits_connection(*host, &head.authority.host, conn) && self.fits_clients(*host, conn)
         });
         let origin = admitted.map(AllowedHost::origin).unwrap_or_default();
         trace.note(Stage::Host, origin, || head.authority.to_string());
@@ -155,6 +163,12 @@ impl Pipeline {
             shown.judge().map_err(|reason| Denial::CertificateInvalid { reason })?;
         }
         Ok(host)
+    }
+
+    /// Whether the connection was asked for the certificates that the host asks for. A listener that
+    /// redirects hands nothing on, and sends clients where they are asked.
+    fn fits_clients(&self, host: AllowedHost, conn: &ConnMeta) -> bool {
+        self.transport.is_redirect(&conn.listener) || self.hosts.fits(host, conn)
     }
 
     fn admit_route<T: Trace>(

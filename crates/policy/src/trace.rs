@@ -11,6 +11,8 @@ pub enum Stage {
     FloodGuard,
     /// `hosts`: the allow-list.
     Host,
+    /// `listeners`: whether cleartext is served, sent to https or refused.
+    Transport,
     /// `routes`: host, path, method.
     Route,
     /// `cors`: a preflight is answered here.
@@ -46,6 +48,7 @@ impl Stage {
             Self::PrincipalLimits => "limits-by-principal",
             Self::Route => "route",
             Self::Shape => "shape",
+            Self::Transport => "transport",
             Self::Upgrade => "upgrade",
         }
     }

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue};
 use portcullis_core::{Principal, Refusal};
 use portcullis_limit::{Limiter, Slot, Standing};
 
-use crate::{CorsPolicy, Route, UpgradeToken};
+use crate::{CorsPolicy, Redirect, Route, UpgradeToken};
 
 /// Leave to forward one request, with who asked and to which route.
 #[derive(Clone, Debug)]
@@ -77,6 +77,8 @@ pub enum Verdict {
     Forward(Grant),
     /// Answer the preflight.
     Preflight(PreflightAnswer),
+    /// Send the client to https.
+    Redirect(Redirect),
 }
 
 /// A verdict and what was learnt on the way, for the answer's fields and for the records.

@@ -55,6 +55,12 @@ impl EdgeEvents for Events {
         tracing::debug!(listener, ?peer, %failure, "connection ended before a request");
     }
 
+    fn proved(&self, listener: &str, peer: Option<SocketAddr>) {
+        let challenges = &self.recorder.metrics.edge.challenges;
+        challenges.with_label_values(&["tls-alpn-01"]).inc();
+        tracing::debug!(listener, ?peer, "a name was proved");
+    }
+
     fn ended(&self, connection: &ConnMeta, ended: Ended) {
         let listener = &*connection.listener;
         self.recorder.metrics.edge.ended.with_label_values(&[listener, ended.as_str()]).inc();

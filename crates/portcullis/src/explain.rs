@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use portcullis_config::snapshot::Snapshot;
+use portcullis_config::snapshot::{ListenerPlan, Snapshot};
 use portcullis_config::{LoadOptions, Loaded};
 use portcullis_core::{
     Authority, CanonicalPath, Clock, ConnMeta, Head, Refusal, Timestamp, TlsMeta,
@@ -14,6 +14,7 @@ use portcullis_policy::{Decision, Origin, Stage, Trace, Verdict};
 use portcullis_proxy::Redaction;
 
 use crate::cli::{ExplainArgs, print_line};
+use crate::explain_handshake::{Failed, Shaken, shake};
 
 /// What each stage said.
 #[derive(Debug, Default)]
@@ -49,14 +50,24 @@ pub(crate) fn explain(args: &ExplainArgs) -> ExitCode {
 
 async fn explained(args: &ExplainArgs) -> Result<(String, bool), Unusable> {
     let clock = clock(args)?;
-    let options = LoadOptions::new(clock);
+    let options = LoadOptions::new(clock.clone());
     let loaded = portcullis_config::load(&args.config, &options);
     let Loaded { snapshot, .. } = loaded.map_err(|report| Unusable(report.render_text(false)))?;
     for keys in snapshot.keys.values() {
         keys.load_now().await;
     }
     let request = MadeUp::new(args)?;
-    Ok(judged(args, &snapshot, &request).await)
+    let listener = listener(args, &snapshot, request.https);
+    let file = args.certificate.as_deref();
+    let shaken = match shake(file, &snapshot, &listener, &request.authority, &clock) {
+        Ok(shaken) => shaken,
+        Err(Failed::Handshake(reason)) => {
+            return Ok((format!("refused in the TLS handshake: {reason}"), false));
+        }
+        Err(Failed::Unusable(reason)) => return Err(Unusable(reason)),
+    };
+    let conn = request.conn(args, listener, shaken);
+    Ok(judged(args, &snapshot, &request, &conn).await)
 }
 
 fn clock(args: &ExplainArgs) -> Result<Clock, Unusable> {
@@ -65,7 +76,12 @@ fn clock(args: &ExplainArgs) -> Result<Clock, Unusable> {
     at.map(Clock::manual).ok_or_else(|| Unusable("--at takes a time as in RFC 3339".to_owned()))
 }
 
-async fn judged(args: &ExplainArgs, snapshot: &Snapshot, request: &MadeUp) -> (String, bool) {
+async fn judged(
+    args: &ExplainArgs,
+    snapshot: &Snapshot,
+    request: &MadeUp,
+    conn: &ConnMeta,
+) -> (String, bool) {
     let redaction = Redaction::new(
         snapshot.telemetry.redact_query.iter().map(String::as_str),
         snapshot.telemetry.redact_headers.iter().map(String::as_str),
@@ -75,7 +91,10 @@ async fn judged(args: &ExplainArgs, snapshot: &Snapshot, request: &MadeUp) -> (S
         let value = redaction.header(name.as_str(), value.to_str().unwrap_or("(not text)"));
         writeln!(text, "  {name}: {value}").ok();
     }
-    let head = match request.head() {
+    let clients = &snapshot.pipeline.clients;
+    let client = clients.trusted_proxies.view(args.address, &request.headers);
+    let https = client.https.unwrap_or(request.https);
+    let head = match request.head(https) {
         Ok(head) => head,
         Err(refusal) => {
             let line = format!("head: {}", refusal.reason());
@@ -85,10 +104,8 @@ async fn judged(args: &ExplainArgs, snapshot: &Snapshot, request: &MadeUp) -> (S
             );
         }
     };
-    let clients = &snapshot.pipeline.clients;
-    let client = clients.trusted_proxies.view(args.address, &request.headers);
     let mut notes = Notes::default();
-    let decision = snapshot.pipeline.decide(&head, &request.conn(args), &client, &mut notes).await;
+    let decision = snapshot.pipeline.decide(&head, conn, &client, &mut notes).await;
     let last = notes.0.len().saturating_sub(1);
     let refused = matches!(decision.verdict, Verdict::Deny(_));
     writeln!(text).ok();
@@ -97,9 +114,8 @@ async fn judged(args: &ExplainArgs, snapshot: &Snapshot, request: &MadeUp) -> (S
         let place = place(args, *origin);
         writeln!(text, "{:<20} {decided:<8} {saw}  [{place}]", stage.name()).ok();
     }
-    let forwarded = matches!(decision.verdict, Verdict::Forward(_) | Verdict::Preflight(_));
-    writeln!(text, "\n{}", summary(args, snapshot, &head, &decision)).ok();
-    (text.trim_end().to_owned(), forwarded)
+    writeln!(text, "\n{}", summary(args, snapshot, &head, &decision, &redaction)).ok();
+    (text.trim_end().to_owned(), !refused)
 }
 
 fn place(args: &ExplainArgs, origin: Origin) -> String {
@@ -114,6 +130,7 @@ fn summary(
     snapshot: &Snapshot,
     head: &Head<'_>,
     decision: &Decision,
+    redaction: &Redaction,
 ) -> String {
     let route = decision.route.as_ref();
     match &decision.verdict {
@@ -133,6 +150,10 @@ fn summary(
                 "{line}\nto upstream {upstream} ({endpoints} endpoints) as {path}\nidentity fields: {told}"
             )
         }
+        Verdict::Redirect(redirect) => {
+            let location = redaction.target(redirect.location.to_str().unwrap_or_default());
+            verdict_line(args, &Ok(&format!("answered with 308 to {location}")), route)
+        }
         Verdict::Preflight(answer) => {
             let fields: Vec<String> = answer
                 .fields
@@ -143,6 +164,20 @@ fn summary(
             format!("{line}\n{}", fields.join("\n"))
         }
     }
+}
+
+/// The listener that the request is taken to come in on: the one that was named, or the first of the
+/// file with TLS for https and without for http; a name that is none where there is no such.
+fn listener(args: &ExplainArgs, snapshot: &Snapshot, https: bool) -> Arc<str> {
+    if let Some(name) = &args.listener {
+        return name.as_str().into();
+    }
+    let fits = |plan: &&ListenerPlan| plan.tls.is_some() == https;
+    snapshot
+        .listeners
+        .iter()
+        .find(fits)
+        .map_or_else(|| "explain".into(), |plan| Arc::clone(&plan.name))
 }
 
 fn verdict_line(
@@ -205,12 +240,13 @@ impl MadeUp {
         })
     }
 
-    fn head(&self) -> Result<Head<'_>, Refusal> {
+    /// As the gateway makes it of a request of a client who came by `https`, or not.
+    fn head(&self, https: bool) -> Result<Head<'_>, Refusal> {
         let malformed = |reason: String| {
             Refusal::from(portcullis_core::Denial::Malformed { reason: reason.into() })
         };
         let authority = Authority::parse(&self.authority).map_err(|e| malformed(e.to_string()))?;
-        let default_port = if self.https { 443 } else { 80 };
+        let default_port = if https { 443 } else { 80 };
         let port = authority.port.filter(|port| *port != default_port);
         let path = CanonicalPath::parse(&self.path).map_err(|e| malformed(e.to_string()))?;
         let length = self.headers.get(http::header::CONTENT_LENGTH);
@@ -221,25 +257,25 @@ impl MadeUp {
             path,
             query: self.query.as_deref(),
             headers: &self.headers,
-            https: self.https,
+            https,
             content_length,
             has_body: content_length.is_some_and(|length| length > 0)
                 || self.headers.contains_key(http::header::TRANSFER_ENCODING),
         })
     }
 
-    fn conn(&self, args: &ExplainArgs) -> ConnMeta {
+    fn conn(&self, args: &ExplainArgs, listener: Arc<str>, shaken: Shaken) -> ConnMeta {
         let tls = TlsMeta {
             server_name: Authority::parse(&self.authority).ok().map(|a| a.host.to_string()),
             version: "TLSv1.3",
             cipher_suite: "TLS13_AES_128_GCM_SHA256",
             group: None,
             resumed: false,
-            policy: portcullis_core::ClientPolicy::NONE,
-            client: None,
+            policy: shaken.policy,
+            client: shaken.client,
         };
         ConnMeta {
-            listener: "explain".into(),
+            listener,
             peer: Some((args.address, 0).into()),
             proxy: None,
             local: None,

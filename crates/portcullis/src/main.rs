@@ -1,12 +1,14 @@
 //! The gateway: arguments, wiring, reload, signals, admin listener, demo.
 
 mod admin;
+mod certificate_events;
 mod check;
 mod cli;
 mod demo;
 mod descriptors;
 mod events;
 mod explain;
+mod explain_handshake;
 mod handover;
 mod listeners;
 mod logs;
@@ -17,6 +19,7 @@ mod reload;
 mod run;
 mod runtime;
 mod shutdown;
+mod store;
 mod watch;
 mod web;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use http::HeaderMap;
-use portcullis_authn::identity::{SigningSettings, generate_key_pem};
+use portcullis_authn::identity::SigningSettings;
 use portcullis_config::snapshot::{
     ConnectionTerms, IdentityTerms, ListenerPlan, Snapshot, TlsTerms,
 };
@@ -90,7 +90,7 @@ pub(crate) fn prepare(
         .map_err(|(terms, error)| PrepareError::ClientTrust(terms.policy(), error))?;
     let listeners = acceptors(&snapshot, &certificates, &trusts)?;
     let pools = pools(&snapshot, previous.pools, clock)?;
-    let identity = signer(&snapshot.identity, state, clock)?;
+    let identity = signer(&snapshot.identity, clock)?;
     let admin_token = match &snapshot.admin.token {
         Some(token) => token.clone(),
         None => made_token(state)?,
@@ -142,6 +142,7 @@ fn serving(
     let telemetry = &running.telemetry;
     Serving {
         pipeline,
+        challenges: None,
         pools: parts.pools,
         identity: parts.identity,
         identity_header: identity.header.clone(),
@@ -165,7 +166,7 @@ fn open_certificates(
 ) -> Result<CertificateStore, PrepareError> {
     CertificateStore::open(&tls.sources, previous, clock.clone()).map_err(|mistakes| {
         let texts: Vec<String> =
-            mistakes.iter().map(|(origin, error)| format!("{origin:?}: {error}")).collect();
+            mistakes.iter().map(|(origin, error)| format!("{origin}: {error}")).collect();
         PrepareError::Certificates(texts.join("; "))
     })
 }
@@ -217,15 +218,13 @@ fn pools(
 
 fn signer(
     terms: &IdentityTerms,
-    state: &StateFolder,
     clock: &Clock,
 ) -> Result<Option<Arc<IdentitySigner>>, PrepareError> {
     if !terms.is_used {
         return Ok(None);
     }
-    let key_pem = match &terms.signing_key {
-        Some(key) => key.clone(),
-        None => state.read_or_create("identity.pem", || generate_key_pem().into_bytes())?,
+    let Some(key_pem) = terms.signing_key.clone() else {
+        return Err(PrepareError::Identity("there is none".to_owned()));
     };
     let settings =
         SigningSettings { issuer: terms.issuer.clone(), lifetime: terms.lifetime, key_pem };

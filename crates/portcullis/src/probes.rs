@@ -38,7 +38,7 @@ fn readiness(runtime: &Runtime) -> Reply {
             },
             "issuers": running.issuers_json(),
             "upstreams": running.upstreams_json(),
-            "certificates": running.certificates_json(runtime.clock()),
+            "certificates": running.certificates_json(),
             "client_certificates": running.client_certificates_json(),
         }),
     )

@@ -48,6 +48,8 @@ pub(crate) struct Reloader {
     pub files: Vec<PathBuf>,
     /// Of the bytes of file and secrets at the last attempt.
     pub fingerprint: Option<u64>,
+    /// Why the last attempt was refused, if it was.
+    pub refusal: Option<String>,
 }
 
 impl Reloader {
@@ -71,13 +73,7 @@ impl Reloader {
         let Ok(report) = tokio::task::spawn_blocking(move || store.reload_files()).await else {
             return;
         };
-        if report.replaced > 0 {
-            self.note("certificates-replaced", &report.replaced.to_string());
-        }
-        for (origin, error) in report.failed {
-            self.note("certificate-refused", &format!("{origin:?}: {error}"));
-            self.runtime.metrics().edge.certificate_failures.inc();
-        }
+        self.tell(&report);
         self.client_trust_changed().await;
     }
 
@@ -99,13 +95,28 @@ impl Reloader {
     /// Reads the file and takes it, or says why not and changes nothing.
     pub(crate) async fn reload(&mut self) {
         self.note_fingerprint();
-        match self.try_reload().await {
-            Ok(hash) => self.note("config-reloaded", &hash),
+        let outcome = self.try_reload().await;
+        self.conclude(outcome);
+    }
+
+    /// Tries a refused file again, and says so only where something else comes of it.
+    pub(crate) async fn reload_if_refused(&mut self) {
+        let Some(before) = self.refusal.clone() else { return };
+        let outcome = self.try_reload().await;
+        if outcome.as_ref().err() != Some(&before) {
+            self.conclude(outcome);
+        }
+    }
+
+    fn conclude(&mut self, outcome: Result<String, String>) {
+        match &outcome {
+            Ok(hash) => self.note("config-reloaded", hash),
             Err(reason) => {
                 self.runtime.note_refused();
-                self.note("config-refused", &reason);
+                self.note("config-refused", reason);
             }
         }
+        self.refusal = outcome.err();
     }
 
     async fn try_reload(&mut self) -> Result<String, String> {
@@ -115,7 +126,9 @@ impl Reloader {
         let file = self.file.clone();
         let loaded = tokio::task::spawn_blocking(move || portcullis_config::load(&file, &options));
         let loaded = loaded.await.map_err(|error| error.to_string())?;
-        let snapshot = loaded.map_err(|report| report.render_text(false))?.snapshot;
+        let mut snapshot = loaded.map_err(|report| report.render_text(false))?.snapshot;
+        let completed = self.runtime.store().complete(&mut snapshot).await;
+        completed.map_err(|error| error.to_string())?;
         let serving = self.serving.load_full();
         let previous = Previous {
             certificates: Some(&running.certificates),
@@ -186,12 +199,22 @@ impl Reloader {
     }
 
     /// An event for our own log and for the audit log; what was refused stays as it was.
-    fn note(&self, event: &str, detail: &str) {
+    pub(crate) fn note(&self, event: &str, detail: &str) {
         if event.ends_with("-refused") {
             log_refused(event, detail);
         } else {
             tracing::info!(event, detail);
         }
+        self.audit(event, detail);
+    }
+
+    /// An event that somebody has to look at.
+    pub(crate) fn warn(&self, event: &str, detail: &str) {
+        tracing::warn!(event, detail);
+        self.audit(event, detail);
+    }
+
+    fn audit(&self, event: &str, detail: &str) {
         let time = self.runtime.clock().now().rfc3339();
         let line = json!({"event": event, "time": time, "detail": detail}).to_string();
         self.runtime.logs().audit(line);
@@ -205,6 +228,6 @@ fn log_refused(event: &str, detail: &str) {
 fn paths(origin: CertificateOrigin) -> Vec<PathBuf> {
     match origin {
         CertificateOrigin::Files(FilePair { certificate, key }) => vec![certificate, key],
-        CertificateOrigin::SelfSigned => Vec::new(),
+        CertificateOrigin::Acme(_) | CertificateOrigin::SelfSigned => Vec::new(),
     }
 }

@@ -23,6 +23,7 @@ use crate::prepare::{Prepared, Previous, prepare};
 use crate::reload::Reloader;
 use crate::runtime::{Base, Runtime};
 use crate::shutdown::{Asked, Signals};
+use crate::store::Store;
 use crate::watch::Watch;
 
 /// Longest wait for the first keys of the issuers before requests are taken.
@@ -31,8 +32,12 @@ const FIRST_KEYS: Duration = Duration::from_secs(2);
 /// Changes on disk are looked at when it has been quiet for so long.
 const QUIET: Duration = Duration::from_millis(150);
 
-/// How often certificates are looked at without a hint from the file system.
-const CERTIFICATES: Duration = Duration::from_mins(1);
+/// How often certificates are looked at without a hint from the file system: there is none where a
+/// folder was replaced, or is on a network.
+const CERTIFICATES: Duration = Duration::from_secs(2);
+
+/// How often a file that was refused is tried again: what it names may have come meanwhile.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// How often the tables of limits give back what they no longer need.
 const SWEEP: Duration = Duration::from_secs(30);
@@ -121,8 +126,12 @@ impl Process {
         let (clock, recorder) = (base.clock.clone(), Arc::clone(&base.recorder));
         let options = LoadOptions::new(clock.clone());
         let loaded = portcullis_config::load(file, &options);
-        let Loaded { snapshot, .. } = loaded.map_err(|r| Failure::refused(r.render_text(false)))?;
+        let Loaded { mut snapshot, .. } =
+            loaded.map_err(|r| Failure::refused(r.render_text(false)))?;
         let state = StateFolder::open(state_folder()?).map_err(start)?;
+        let store = Store::open(snapshot.state.clone(), state.clone(), clock.clone());
+        let store = store.map_err(start)?;
+        store.complete(&mut snapshot).await.map_err(start)?;
         let prepared = prepare(snapshot, &Previous::default(), &state, &clock, &recorder);
         let Prepared { serving, running, connections, listeners, drain, files, admin_token } =
             prepared.map_err(start)?;
@@ -138,7 +147,8 @@ impl Process {
         open_logs(&base, &running).map_err(start)?;
         let admin = running.admin.clone();
         start_keys(&running.handover, None).await;
-        let runtime = Arc::new(Runtime::new(base, running));
+        let runtime = Arc::new(Runtime::new(base, running, store));
+        tracing::info!(state = ?runtime.durable(), "opened");
         let mut operators = Operators::default();
         let lines = operators.set(&mut adopted, &runtime, &admin, &admin_token).await;
         let mut lines = lines.map_err(start)?;
@@ -162,6 +172,7 @@ impl Process {
             drain,
             files,
             fingerprint: None,
+            refusal: None,
         };
         reloader.note_fingerprint();
         let mut process = Self { runtime, edge, reloader, watch: watch.ok(), door, lines: served };
@@ -178,6 +189,7 @@ impl Process {
     /// Serves, and reloads when asked or when a file changes, until asked to stop.
     async fn live(&mut self, signals: &mut Signals) -> Ending {
         let mut certificates = tokio::time::interval(CERTIFICATES);
+        let mut again = tokio::time::interval(AGAIN);
         let mut sweep = tokio::time::interval(SWEEP);
         loop {
             tokio::select! {
@@ -196,6 +208,7 @@ impl Process {
                 () = changed(&mut self.watch) => self.reloader.files_changed().await,
                 _ = sweep.tick() => self.runtime.sweep_limits(),
                 _ = certificates.tick() => self.reloader.certificates_changed().await,
+                _ = again.tick() => self.reloader.reload_if_refused().await,
             }
             self.watch_files();
         }

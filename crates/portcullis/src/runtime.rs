@@ -10,11 +10,13 @@ use portcullis_core::{Clock, Timestamp};
 use portcullis_policy::{Handover, IdentitySigner};
 use portcullis_proxy::metrics::raise;
 use portcullis_proxy::{Decisions, Metrics, Pool, Recorder};
+use portcullis_state::Durable;
 use portcullis_tls::{CertificateStore, ClientTrusts};
 use prometheus::Registry;
 use serde_json::{Value, json};
 
 use crate::logs::Logs;
+use crate::store::Store;
 
 /// Decisions kept for `/decisions`.
 const DECISIONS: usize = 1000;
@@ -27,6 +29,7 @@ pub(crate) struct Runtime {
     metrics: Arc<Metrics>,
     logs: Arc<Logs>,
     recorder: Arc<Recorder>,
+    store: Store,
     running: ArcSwap<Running>,
     draining: Arc<AtomicBool>,
     last_reload_ok: AtomicBool,
@@ -95,8 +98,8 @@ impl Base {
 }
 
 impl Runtime {
-    /// Runs `running` first.
-    pub(crate) fn new(base: Base, running: Running) -> Self {
+    /// Runs `running` first, on `store`.
+    pub(crate) fn new(base: Base, running: Running, store: Store) -> Self {
         let Base { clock, registry, metrics, logs, recorder } = base;
         let runtime = Self {
             clock,
@@ -104,6 +107,7 @@ impl Runtime {
             metrics,
             logs,
             recorder,
+            store,
             running: ArcSwap::from_pointee(running),
             draining: Arc::default(),
             last_reload_ok: AtomicBool::new(true),
@@ -175,6 +179,16 @@ impl Runtime {
         &self.clock
     }
 
+    /// The durable store.
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Records and leases that outlive the process.
+    pub(crate) fn durable(&self) -> &Arc<dyn Durable> {
+        self.store.durable()
+    }
+
     /// The metrics registry.
     pub(crate) const fn registry(&self) -> &Registry {
         &self.registry
@@ -230,7 +244,9 @@ impl Runtime {
         }
         self.metrics.upstreams.show(running.pools.values().map(|pool| &**pool));
         for certificate in running.certificates.status() {
-            let left = certificate.not_after.since(self.clock.now()).as_secs_f64() / 86_400.0;
+            // A name that none was issued for yet has no time left.
+            let end = certificate.not_after.unwrap_or_default();
+            let left = end.since(self.clock.now()).as_secs_f64() / 86_400.0;
             for name in &certificate.names {
                 self.metrics.edge.certificate_days.with_label_values(&[name]).set(left);
             }
@@ -289,12 +305,12 @@ impl Running {
     }
 
     /// Each certificate, for `/readyz`.
-    pub(crate) fn certificates_json(&self, clock: &Clock) -> Value {
+    pub(crate) fn certificates_json(&self) -> Value {
         let one = |status: portcullis_tls::CertificateStatus| {
             json!({
                 "names": status.names,
-                "not_after": status.not_after.rfc3339(),
-                "days_left": status.not_after.since(clock.now()).as_secs() / 86_400,
+                "not_after": status.not_after.map(Timestamp::rfc3339),
+                "days_left": status.days_left,
                 "last_error": status.last_error,
             })
         };

@@ -1,4 +1,4 @@
-//! The one writer of answers that are ours: refusals and preflights.
+//! The one writer of answers that are ours: refusals, preflights, and what an authority asks for.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -7,7 +7,7 @@ use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
 use portcullis_core::problem::Problem;
 use portcullis_core::{Refusal, request_id::REQUEST_ID_HEADER};
-use portcullis_policy::PreflightAnswer;
+use portcullis_policy::{PreflightAnswer, Redirect};
 
 use crate::ctx::Ctx;
 use crate::response_fields::Answer;
@@ -58,7 +58,21 @@ pub(crate) async fn preflight(
     write(session, ctx, answer, Vec::new(), close).await
 }
 
-async fn write(
+/// Sends the client to https: 308, and no body. Nobody may keep it: behind a proxy that ends TLS,
+/// one URL has this answer or the app's by how the client came to the proxy.
+pub(crate) async fn redirect(
+    session: &mut Session,
+    ctx: &mut Ctx,
+    to: Redirect,
+) -> pingora::Result<()> {
+    let close = ctx.request.as_ref().is_none_or(|request| request.has_body);
+    let mut answer = ResponseHeader::build(308, Some(16))?;
+    answer.insert_header(header::LOCATION, to.location)?;
+    answer.insert_header(header::CACHE_CONTROL, "no-store")?;
+    write(session, ctx, answer, Vec::new(), close).await
+}
+
+pub(crate) async fn write(
     session: &mut Session,
     ctx: &mut Ctx,
     mut answer: ResponseHeader,

@@ -68,6 +68,8 @@ pub struct Ctx {
     pub(crate) upstream_took: Option<Duration>,
     pub(crate) status: Option<u16>,
     pub(crate) preflight: bool,
+    /// Whether it was an authority's, and never judged.
+    pub(crate) for_authority: bool,
     pub(crate) aborted: bool,
     /// Whether all phases ran; not so where the request was cut off from outside.
     pub(crate) finished: bool,
@@ -146,6 +148,7 @@ impl Ctx {
             upstream_took: None,
             status: None,
             preflight: false,
+            for_authority: false,
             aborted: false,
             finished: false,
         }

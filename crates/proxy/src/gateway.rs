@@ -13,15 +13,17 @@ use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
+use portcullis_core::forwarded::ClientView;
 use portcullis_core::{ConnMeta, Denial, Fault, Refusal};
 use portcullis_policy::{Decision, NoTrace, Verdict};
 
 use crate::ctx::{Ctx, Manner};
-use crate::intake::Request;
+use crate::intake::{self, Request};
 use crate::pool::Attempt;
 use crate::serving::Serving;
 use crate::{
-    answer, answer_gate, body, faults, request_fields, response_fields, retries, streams, tunnel,
+    acme, answer, answer_gate, body, faults, request_fields, response_fields, retries, streams,
+    tunnel,
 };
 
 /// The gateway as pingora drives it.
@@ -44,12 +46,15 @@ impl Gateway {
         }
     }
 
-    async fn decide(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Decision, Refusal> {
+    async fn decide(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        client: ClientView,
+    ) -> Result<Decision, Refusal> {
         let has_body = !session.as_downstream_mut().is_body_empty();
         request_fields::join_cookies(session.req_header_mut());
         let req = session.req_header();
-        ctx.note_raw(req);
-        let client = ctx.note_client(&req.headers);
         let Some(conn) = ctx.conn.clone() else {
             let reason = "a connection that the edge does not know".into();
             return Err(Fault::Internal { reason }.into());
@@ -62,6 +67,11 @@ impl Gateway {
                 return Err(denial.into());
             }
         };
+        if pipeline.transport.is_redirect(&conn.listener) && intake::leaves_challenges(req) {
+            pipeline.admit_unread(&client)?;
+            let reason = "dot segments below the challenges of ACME".into();
+            return Err(Denial::Malformed { reason }.into());
+        }
         let head = request.head(&req.headers, ctx.https);
         let decision = pipeline.decide(&head, &conn, &client, &mut NoTrace).await;
         ctx.request = Some(request);
@@ -116,7 +126,14 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
-        let decided = self.decide(session, ctx).await;
+        ctx.note_raw(session.req_header());
+        let client = ctx.note_client(&session.req_header().headers);
+        if let Some(outcome) = acme::pending(session.req_header(), ctx).await {
+            set_timeouts(session, ctx);
+            self.close_if_draining(session);
+            return acme::answer(session, ctx, outcome).await.map(|()| true);
+        }
+        let decided = self.decide(session, ctx, client).await;
         let verdict = match decided {
             Ok(decision) => note_decision(ctx, decision),
             Err(refusal) => Verdict::Deny(refusal),
@@ -128,6 +145,7 @@ impl ProxyHttp for Gateway {
             Verdict::Preflight(given) => {
                 answer::preflight(session, ctx, given).await.map(|()| true)
             }
+            Verdict::Redirect(to) => answer::redirect(session, ctx, to).await.map(|()| true),
             Verdict::Forward(grant) => {
                 ctx.manner = streams::manner(session, &grant);
                 ctx.grant = Some(grant);

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use http::{HeaderMap, Method, Version, header};
 use pingora::http::RequestHeader;
 use portcullis_core::{Authority, CanonicalPath, Denial, Head, RequestId};
+use portcullis_policy::CHALLENGES;
 
 use crate::ctx::{Ctx, RawRequest};
 
@@ -52,12 +53,22 @@ impl Request {
     }
 }
 
+/// Whether the target begins as that of a challenge (RFC 8555 §8.3) and has dot segments behind it:
+/// nobody who proves a name sends such, and where redirects begin nothing else is at this place.
+pub(crate) fn leaves_challenges(req: &RequestHeader) -> bool {
+    let rest = req.uri.path().strip_prefix(CHALLENGES);
+    rest.is_some_and(|rest| {
+        let rest = rest.to_ascii_lowercase().replace("%2e", ".");
+        rest.split('/').any(|segment| matches!(segment, "." | ".."))
+    })
+}
+
 fn malformed(error: &impl ToString) -> Denial {
     Denial::Malformed { reason: error.to_string().into() }
 }
 
 /// `:authority` of HTTP/2, `Host` of HTTP/1.1: exactly one, and equal where both are there.
-fn authority_text(req: &RequestHeader) -> Result<&str, Denial> {
+pub(crate) fn authority_text(req: &RequestHeader) -> Result<&str, Denial> {
     let reason = |text: &'static str| Denial::Malformed { reason: text.into() };
     let mut hosts = req.headers.get_all(header::HOST).iter();
     let host = hosts.next();

@@ -1,5 +1,6 @@
 //! The adapter between the pipeline and pingora's `HttpProxy`: phases, upstreams, answers, records.
 
+mod acme;
 mod answer;
 mod answer_gate;
 mod body;

@@ -86,6 +86,8 @@ pub struct EdgeMetrics {
     pub ended: IntCounterVec,
     /// `gateway_handshake_failures_total{listener,reason}`.
     pub handshake_failures: IntCounterVec,
+    /// `gateway_challenges_answered_total{challenge}`.
+    pub challenges: IntCounterVec,
     /// `gateway_certificate_days_left{name}`.
     pub certificate_days: GaugeVec,
     /// `gateway_certificate_reload_failures_total`.
@@ -313,6 +315,11 @@ impl EdgeMetrics {
                 "gateway_handshake_failures_total",
                 "Client connections that ended before they could carry a request.",
                 &["listener", "reason"],
+            )?,
+            challenges: make.counters(
+                "gateway_challenges_answered_total",
+                "Challenges that were answered to a certificate authority.",
+                &["challenge"],
             )?,
             certificate_days: make.floats(
                 "gateway_certificate_days_left",

@@ -39,7 +39,7 @@ pub struct Record {
     pub path: String,
     /// Version of HTTP.
     pub protocol: &'static str,
-    /// The route's name; empty where none was found.
+    /// The route's name; empty where none was found, `acme` for what an authority asked for.
     pub route: String,
     /// The status answered; 0 where the client was gone before.
     pub status: u16,
@@ -77,6 +77,14 @@ pub struct Record {
     took: Duration,
 }
 
+/// The route's name, or the word for what was never matched against one.
+fn route(ctx: &Ctx) -> String {
+    if ctx.for_authority {
+        return crate::acme::ROUTE.to_owned();
+    }
+    ctx.route.as_ref().map(|route| route.name.to_string()).unwrap_or_default()
+}
+
 impl Record {
     pub(crate) fn of(ctx: &Ctx) -> Self {
         let took = ctx.serving.clock.monotonic().saturating_sub(ctx.started);
@@ -109,7 +117,7 @@ impl Record {
             host,
             path,
             protocol: raw.map_or("", |r| r.version),
-            route: ctx.route.as_ref().map(|r| r.name.to_string()).unwrap_or_default(),
+            route: route(ctx),
             status: ctx.status.unwrap_or_default(),
             code: refusal.map_or("", Refusal::code),
             reason: refusal.map(|r| r.reason().into_owned()).unwrap_or_default(),

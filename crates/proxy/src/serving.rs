@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use portcullis_core::Clock;
 use portcullis_policy::{IdentitySigner, Pipeline};
+use portcullis_tls::acme::Challenges;
 
 use crate::pool::Pool;
 use crate::record::Recorder;
@@ -17,6 +18,8 @@ use crate::redact::Redaction;
 pub struct Serving {
     /// The policy.
     pub pipeline: Pipeline,
+    /// Names to prove; `None` where no certificate is ordered.
+    pub challenges: Option<Challenges>,
     /// Upstreams by name.
     pub pools: HashMap<Arc<str>, Arc<Pool>>,
     /// Signs what the apps are told; `None` where no route asks for it.

@@ -11,7 +11,7 @@ use portcullis_core::{Secret, random};
 const MAXIMUM_SIZE: u64 = 1024 * 1024;
 
 /// Bits of a file's mode that let others than the owner at it.
-const OPEN_FILE: u32 = 0o077;
+pub(crate) const OPEN_FILE: u32 = 0o077;
 
 /// Bits of a folder's mode that let others put files of theirs in place of ours. To list names is
 /// no harm: the files themselves are closed.
@@ -80,7 +80,7 @@ impl StateFolder {
     /// The value kept under `name`; `None` where none was ever kept, or where it cannot be read
     /// safely (then the log says why).
     pub fn read(&self, name: &str) -> Option<Secret> {
-        match self.try_read(name) {
+        match self.find(name) {
             Ok(found) => found,
             Err(error) => {
                 tracing::warn!(%error, "a kept value cannot be read");
@@ -99,7 +99,7 @@ impl StateFolder {
         name: &str,
         make: impl FnOnce() -> Vec<u8>,
     ) -> Result<Secret, StateError> {
-        if let Some(found) = self.try_read(name)? {
+        if let Some(found) = self.find(name)? {
             return Ok(found);
         }
         let value = Secret::new(make());
@@ -107,10 +107,12 @@ impl StateFolder {
             return Ok(value);
         }
         let missing = || at(&self.path.join(name))(io::ErrorKind::NotFound.into());
-        self.try_read(name)?.ok_or_else(missing)
+        self.find(name)?.ok_or_else(missing)
     }
 
-    fn try_read(&self, name: &str) -> Result<Option<Secret>, StateError> {
+    /// The value kept under `name`; `None` where none was ever kept. Fails where it is there but open
+    /// to others or unreadable.
+    pub fn find(&self, name: &str) -> Result<Option<Secret>, StateError> {
         let path = self.file(name)?;
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -161,7 +163,7 @@ fn write_new(path: &Path, value: &Secret) -> Result<(), StateError> {
     file.write_all(value.expose()).and_then(|()| file.sync_all()).map_err(at(path))
 }
 
-fn refuse_open(path: &Path, mode: u32, open: u32) -> Result<(), StateError> {
+pub(crate) fn refuse_open(path: &Path, mode: u32, open: u32) -> Result<(), StateError> {
     if mode & open == 0 {
         Ok(())
     } else {
@@ -169,7 +171,7 @@ fn refuse_open(path: &Path, mode: u32, open: u32) -> Result<(), StateError> {
     }
 }
 
-fn at(path: &Path) -> impl Fn(io::Error) -> StateError {
+pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> StateError {
     move |source| StateError::Io { path: path.to_owned(), source }
 }
 

@@ -4,7 +4,11 @@
 mod durable;
 mod folder;
 mod memory;
+mod seal;
+mod sqlite;
 
 pub use durable::{Durable, DurableError, Kind};
 pub use folder::{StateError, StateFolder};
 pub use memory::MemoryDurable;
+pub use seal::EncryptionKey;
+pub use sqlite::{OpenError, SqliteDurable, made_key};

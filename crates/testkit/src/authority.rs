@@ -1,10 +1,12 @@
 //! A certificate authority, and TLS settings for clients and servers of the tests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use portcullis_core::Clock;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, PKCS_RSA_SHA256,
 };
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -38,8 +40,6 @@ pub struct Pair {
     pub certificate: String,
     /// The private key (PKCS #8).
     pub key: String,
-    /// Its serial number, by which it is revoked.
-    pub serial: Vec<u8>,
 }
 
 impl Default for CertificateAuthority {
@@ -85,20 +85,45 @@ impl CertificateAuthority {
         self.sign(&params)
     }
 
+    /// What it makes of a signing request, PEM.
+    pub(crate) fn sign_request(&self, request: &rcgen::CertificateSigningRequestParams) -> String {
+        request.signed_by(&self.issuer).expect("a certificate").pem()
+    }
+
+    /// The same, but it is not good for a long time yet.
+    pub fn issue_early(&self, names: &[&str]) -> Pair {
+        let mut params = Self::params(names);
+        params.not_before = rcgen::date_time_ymd(2400, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2401, 1, 1);
+        self.sign(&params)
+    }
+
+    /// The same, but it ends in a while.
+    pub fn issue_for(&self, names: &[&str], life: Duration) -> Pair {
+        let mut params = Self::params(names);
+        let now = Duration::from_secs(Clock::system().now().unix_seconds());
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + now + life;
+        self.sign(&params)
+    }
+
+    /// The same with an RSA key of 2048 bits.
+    pub fn issue_rsa(&self, names: &[&str]) -> Pair {
+        let key = KeyPair::generate_for(&PKCS_RSA_SHA256).expect("a key");
+        self.sign_for(&Self::params(names), &key)
+    }
+
     fn params(names: &[&str]) -> CertificateParams {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         CertificateParams::new(names).expect("valid names")
     }
 
     pub(crate) fn sign(&self, params: &CertificateParams) -> Pair {
-        let key = KeyPair::generate().expect("a key");
-        let mut serial = portcullis_core::random::bytes::<8>().expect("random bytes").to_vec();
-        // A positive number without leading zeros, as DER has it.
-        serial[0] = serial[0] & 0x7f | 0x40;
-        let mut params = params.clone();
-        params.serial_number = Some(serial.clone().into());
-        let leaf = params.signed_by(&key, &self.issuer).expect("a certificate").pem();
-        Pair { certificate: format!("{leaf}{}", self.chain), key: key.serialize_pem(), serial }
+        self.sign_for(params, &KeyPair::generate().expect("a key"))
+    }
+
+    fn sign_for(&self, params: &CertificateParams, key: &KeyPair) -> Pair {
+        let leaf = params.signed_by(key, &self.issuer).expect("a certificate").pem();
+        Pair { certificate: format!("{leaf}{}", self.chain), key: key.serialize_pem() }
     }
 }
 
@@ -119,7 +144,7 @@ impl Pair {
         Arc::new(config.with_single_cert(self.chain(), self.private_key()).expect("a pair"))
     }
 
-    fn chain(&self) -> Vec<CertificateDer<'static>> {
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
         certificates(&self.certificate)
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use portcullis_core::Clock;
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
@@ -27,8 +28,8 @@ impl Bearer {
             params.distinguished_name.push(DnType::CommonName, common_name);
         }
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        params.not_before = time::OffsetDateTime::now_utc() - Duration::from_secs(60);
-        params.not_after = time::OffsetDateTime::now_utc() + Duration::from_secs(3600);
+        params.not_before = now() - Duration::from_secs(60);
+        params.not_after = now() + Duration::from_secs(3600);
         Self { params }
     }
 
@@ -56,15 +57,15 @@ impl Bearer {
     /// That ends so long from now.
     #[must_use]
     pub fn ends_in(mut self, left: Duration) -> Self {
-        self.params.not_after = time::OffsetDateTime::now_utc() + left;
+        self.params.not_after = now() + left;
         self
     }
 
     /// That ended an hour ago.
     #[must_use]
     pub fn expired(mut self) -> Self {
-        self.params.not_before = time::OffsetDateTime::now_utc() - Duration::from_secs(7200);
-        self.params.not_after = time::OffsetDateTime::now_utc() - Duration::from_secs(3600);
+        self.params.not_before = now() - Duration::from_secs(7200);
+        self.params.not_after = now() - Duration::from_secs(3600);
         self
     }
 
@@ -74,6 +75,12 @@ impl Bearer {
         self.params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self
     }
+}
+
+/// The time of day, as certificates have it.
+fn now() -> time::OffsetDateTime {
+    let now = Duration::from_secs(Clock::system().now().unix_seconds());
+    rcgen::date_time_ymd(1970, 1, 1) + now
 }
 
 fn text(text: &str) -> Ia5String {
@@ -105,9 +112,9 @@ impl CertificateAuthority {
 
     /// A list (PEM) of what it revoked, that holds for `left` from now.
     pub fn revocations(&self, revoked: &[&Pair], left: Duration) -> String {
-        let now = time::OffsetDateTime::now_utc();
+        let now = now();
         let one = |pair: &&Pair| RevokedCertParams {
-            serial_number: SerialNumber::from_slice(&pair.serial),
+            serial_number: SerialNumber::from(serial(pair)),
             revocation_time: now - Duration::from_secs(60),
             reason_code: None,
             invalidity_date: None,
@@ -122,6 +129,16 @@ impl CertificateAuthority {
         };
         params.signed_by(&self.issuer).expect("a list").pem().expect("PEM")
     }
+}
+
+/// The number by which a certificate is revoked, out of its DER.
+fn serial(pair: &Pair) -> Vec<u8> {
+    let leaf = &pair.chain()[0];
+    // Two headers of sequences longer than 255 bytes, version 3, then the number.
+    let (version, rest) = leaf[8..].split_at(5);
+    assert_eq!(version, [0xa0, 3, 2, 1, 2], "version 3");
+    let [2, length, rest @ ..] = rest else { panic!("no serial number") };
+    rest[..usize::from(*length)].to_vec()
 }
 
 fn authority(name: &str) -> CertificateParams {

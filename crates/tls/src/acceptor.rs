@@ -12,6 +12,7 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 
+use crate::acme::Challenges;
 use crate::client_verifier::{HandshakeTime, Verifier};
 use crate::{
     Alert, CertificateStore, ClientTerms, ClientTrust, ClientTrusts, HandshakePolicy, Minimum,
@@ -26,11 +27,12 @@ pub struct TlsAcceptor {
     otherwise: Arc<Policy>,
     by_name: NameTable<Arc<Policy>>,
     protocols: Vec<Protocol>,
+    challenges: Option<Challenges>,
 }
 
 /// How a handshake goes on.
 #[derive(Clone, Debug)]
-pub struct Accepted {
+pub struct Chosen {
     /// The configuration that answers it.
     pub config: Arc<ServerConfig>,
     /// Which certificates it asks of the client.
@@ -40,11 +42,10 @@ pub struct Accepted {
 }
 
 impl TlsAcceptor {
-    /// Compiles a plan. Fails where `without_sni` has no certificate, or terms have no trust.
+    /// Compiles a plan. Fails where `without_sni` has no certificate and none is ordered, or terms have no trust.
     pub fn new(plan: TlsPlan) -> Result<Self, TlsError> {
         let TlsPlan { certificates, policy, by_name, trusts, without_sni, protocols } = plan;
-        if let Some(name) = without_sni.as_deref().filter(|name| certificates.find(name).is_none())
-        {
+        if let Some(name) = without_sni.as_deref().filter(|name| !certificates.expects(name)) {
             return Err(TlsError::WithoutSniUnknown { name: name.to_owned() });
         }
         let resolver = Arc::new(Resolver { certificates, without_sni });
@@ -62,14 +63,26 @@ impl TlsAcceptor {
             table.insert(&name, compiled(own.over(&policy))?);
         }
         let otherwise = compiled(policy)?;
-        Ok(Self { resolver, otherwise, by_name: table, protocols })
+        Ok(Self { resolver, otherwise, by_name: table, protocols, challenges: None })
+    }
+
+    /// The same policy, which also proves names to the authority that certificates are ordered
+    /// from. Those handshakes never ask for a certificate.
+    #[must_use]
+    pub fn with_challenges(self, challenges: Option<Challenges>) -> Self {
+        Self { challenges, ..self }
     }
 
     /// What answers `hello`, or the alert to send instead.
-    pub fn accept(&self, hello: &ClientHello<'_>) -> Result<Accepted, Alert> {
+    pub fn choose(&self, hello: &ClientHello<'_>) -> Result<Chosen, Alert> {
         let name = self.resolver.name(hello).ok_or(Alert::MissingServerName)?;
-        self.resolver.certificates.find(name).ok_or(Alert::UnrecognizedName)?;
-        self.by_name.find(name).unwrap_or(&self.otherwise).accepted(&self.resolver, &self.protocols)
+        self.resolver.certificates.choose(name, hello)?;
+        self.by_name.find(name).unwrap_or(&self.otherwise).chosen(&self.resolver, &self.protocols)
+    }
+
+    /// The names to prove; `None` where no certificate is ordered.
+    pub const fn challenges(&self) -> Option<&Challenges> {
+        self.challenges.as_ref()
     }
 
     /// What is offered by ALPN, most wanted first.
@@ -128,11 +141,7 @@ impl Policy {
     }
 
     /// A new trust makes a new configuration, with tickets of its own.
-    fn accepted(
-        &self,
-        resolver: &Arc<Resolver>,
-        protocols: &[Protocol],
-    ) -> Result<Accepted, Alert> {
+    fn chosen(&self, resolver: &Arc<Resolver>, protocols: &[Protocol]) -> Result<Chosen, Alert> {
         let built = self.built.load();
         let verifier = self.trust.as_ref().map(ClientTrust::current);
         let generation = verifier.as_ref().map_or(0, |verifier| verifier.generation());
@@ -144,7 +153,7 @@ impl Policy {
             self.built.store(Arc::clone(&new));
             Arc::clone(&new.config)
         };
-        Ok(Accepted { config, policy: self.clients.clone(), trust: self.trust.clone() })
+        Ok(Chosen { config, policy: self.clients.clone(), trust: self.trust.clone() })
     }
 }
 
@@ -196,6 +205,6 @@ impl Resolver {
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.certificates.find(self.name(&hello)?)
+        self.certificates.choose(self.name(&hello)?, &hello).ok()
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use portcullis_core::{Clock, Timestamp};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::Acceptor;
 use rustls::{
@@ -16,9 +17,10 @@ use crate::{
     Protocol, TlsAcceptor, TlsError, TlsPlan, provider,
 };
 
-/// The handshakes here are about the server's choice, not about trust.
+/// The handshakes here are about the server's choice, not about trust: what is believed are
+/// signatures of these schemes.
 #[derive(Debug)]
-struct Trusting;
+struct Trusting(Vec<SignatureScheme>);
 
 impl ServerCertVerifier for Trusting {
     fn verify_server_cert(
@@ -51,29 +53,40 @@ impl ServerCertVerifier for Trusting {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ECDSA_NISTP256_SHA256, SignatureScheme::RSA_PSS_SHA256]
+        self.0.clone()
     }
 }
 
 fn client(versions: &[&'static rustls::SupportedProtocolVersion], alpn: &[&str]) -> ClientConfig {
-    let mut config = ClientConfig::builder_with_provider(provider())
+    let schemes = [SignatureScheme::ECDSA_NISTP256_SHA256, SignatureScheme::RSA_PSS_SHA256];
+    client_of(versions, alpn, &schemes, provider())
+}
+
+/// A client that can verify `schemes` and do what `provider` can.
+pub(crate) fn client_of(
+    versions: &[&'static rustls::SupportedProtocolVersion],
+    alpn: &[&str],
+    schemes: &[SignatureScheme],
+    provider: Arc<CryptoProvider>,
+) -> ClientConfig {
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Trusting))
+        .with_custom_certificate_verifier(Arc::new(Trusting(schemes.to_vec())))
         .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     config
 }
 
-const TLS12: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
-const TLS13: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
+pub(crate) const TLS12: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
+pub(crate) const TLS13: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
 fn store() -> CertificateStore {
     let names = ["a.test", "old.test", "*.wild.test", "127.0.0.1"];
     let sources = CertificateSources {
-        files: Vec::new(),
         self_signed: names.iter().map(ToString::to_string).collect(),
+        ..CertificateSources::default()
     };
     let clock = Clock::manual(Timestamp::from_unix_seconds(1_700_000_000));
     CertificateStore::open(&sources, None, clock).unwrap()
@@ -95,7 +108,7 @@ fn plan() -> TlsPlan {
 }
 
 /// Runs a handshake to its end: both ends, or what ended it.
-fn shake(
+pub(crate) fn shake(
     acceptor: &TlsAcceptor,
     config: ClientConfig,
     name: &str,
@@ -109,9 +122,13 @@ fn shake(
     lazy.read_tls(&mut hello.as_slice()).unwrap();
     let accepted = lazy.accept().map_err(|(error, _)| error.to_string())?.unwrap();
     let chosen =
-        acceptor.accept(&accepted.client_hello()).map_err(|alert| alert.as_str().to_owned())?;
-    let mut server =
-        accepted.into_connection(chosen.config).map_err(|(error, _)| error.to_string())?;
+        acceptor.choose(&accepted.client_hello()).map_err(|alert| alert.as_str().to_owned())?;
+    let mut server = accepted.into_connection(chosen.config).map_err(|(error, mut alert)| {
+        let mut wire = Vec::new();
+        alert.write(&mut wire).unwrap();
+        shown_nothing(&mut client, &wire);
+        error.to_string()
+    })?;
     while client.is_handshaking() || server.is_handshaking() || server.wants_write() {
         let mut wire = Vec::new();
         server.write_tls(&mut wire).unwrap();
@@ -125,10 +142,25 @@ fn shake(
         let mut rest = wire.as_slice();
         while !rest.is_empty() {
             server.read_tls(&mut rest).unwrap();
-            server.process_new_packets().map_err(|error| format!("server: {error}"))?;
+            if let Err(error) = server.process_new_packets() {
+                let mut wire = Vec::new();
+                server.write_tls(&mut wire).unwrap();
+                shown_nothing(&mut client, &wire);
+                return Err(format!("server: {error}"));
+            }
         }
     }
     Ok((client, server))
+}
+
+/// A client that is refused with `wire` learns of no certificate.
+#[track_caller]
+fn shown_nothing(client: &mut ClientConnection, mut wire: &[u8]) {
+    while !wire.is_empty() {
+        client.read_tls(&mut wire).unwrap();
+        client.process_new_packets().ok();
+    }
+    assert!(client.peer_certificates().is_none());
 }
 
 /// A handshake that succeeds gives version and protocol; one that fails, a part of its error.
@@ -189,6 +221,15 @@ fn a_missing_name_is_refused_unless_one_stands_in() {
     check(named, client(TLS13, &[]), "127.0.0.1", Ok((ProtocolVersion::TLSv1_3, None)));
     let old = TlsPlan { without_sni: Some("old.test".into()), ..plan() };
     check(old, client(TLS12, &[]), "127.0.0.1", Ok((ProtocolVersion::TLSv1_2, None)));
+    let awaiting = CertificateSources { acme: vec!["new.test".into()], ..Default::default() };
+    let clock = Clock::manual(Timestamp::from_unix_seconds(1_700_000_000));
+    let awaited = TlsPlan {
+        certificates: CertificateStore::open(&awaiting, None, clock).unwrap(),
+        without_sni: Some("new.test".into()),
+        ..plan()
+    };
+    check(awaited.clone(), client(TLS13, &[]), "127.0.0.1", Err("unrecognized_name"));
+    check(awaited, client(TLS13, &[]), "new.test", Err("unrecognized_name"));
     let unknown = TlsPlan { without_sni: Some("b.test".into()), ..plan() };
     assert_eq!(
         TlsAcceptor::new(unknown).unwrap_err(),
@@ -218,7 +259,8 @@ fn the_key_exchange_is_post_quantum() {
 #[test]
 fn sessions_resume_and_outlive_a_new_plan_over_the_store_before() {
     let first = plan();
-    let sources = CertificateSources { files: Vec::new(), self_signed: vec!["a.test".into()] };
+    let sources =
+        CertificateSources { self_signed: vec!["a.test".into()], ..CertificateSources::default() };
     let clock = Clock::manual(Timestamp::from_unix_seconds(1_700_000_000));
     let after = CertificateStore::open(&sources, Some(&first.certificates), clock).unwrap();
     let config = client(TLS13, &[]);

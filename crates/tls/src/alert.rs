@@ -3,10 +3,16 @@
 /// A fatal alert that ends a handshake before rustls has a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alert {
-    /// We cannot decide (RFC 8446 §6.2: `internal_error`).
+    /// We cannot say what the answer would be (RFC 8446 §6.2: `internal_error`).
     InternalError,
     /// No server name was sent and none is assumed (RFC 8446 §9.2: `missing_extension`).
     MissingServerName,
+    /// The protocol that was asked for is not spoken for this name (RFC 7301 §3.2:
+    /// `no_application_protocol`).
+    NoApplicationProtocol,
+    /// The client can verify none of the certificates for the name it sent (RFC 8446 §4.4.2.2:
+    /// `handshake_failure`).
+    NoSuitableCertificate,
     /// No certificate is for the name that was sent (RFC 6066 §3: `unrecognized_name`).
     UnrecognizedName,
 }
@@ -16,7 +22,9 @@ impl Alert {
     pub const fn code(self) -> u8 {
         match self {
             Self::InternalError => 80,
+            Self::NoSuitableCertificate => 40,
             Self::MissingServerName => 109,
+            Self::NoApplicationProtocol => 120,
             Self::UnrecognizedName => 112,
         }
     }
@@ -25,7 +33,9 @@ impl Alert {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InternalError => "internal_error",
+            Self::NoSuitableCertificate => "handshake_failure",
             Self::MissingServerName => "missing_extension",
+            Self::NoApplicationProtocol => "no_application_protocol",
             Self::UnrecognizedName => "unrecognized_name",
         }
     }
@@ -43,6 +53,7 @@ mod tests {
     #[test]
     fn the_record_is_a_fatal_alert() {
         assert_eq!(Alert::UnrecognizedName.record(), [21, 3, 3, 0, 2, 2, 0x70]);
+        assert_eq!(Alert::NoSuitableCertificate.record(), [21, 3, 3, 0, 2, 2, 40]);
         assert_eq!(Alert::MissingServerName.record(), [21, 3, 3, 0, 2, 2, 109]);
     }
 }

@@ -1,5 +1,6 @@
 //! The files behind [`crate::ClientTrust`]: authorities and revocation lists, read and checked whole.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -9,7 +10,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 
-use crate::pair::{read_bounded, timestamp};
+use crate::leaf::timestamp;
+use crate::pair_files::{MAXIMUM_FILE, read_bounded};
 use crate::{ClientTerms, TlsError};
 
 /// Largest revocation list that is read, in bytes: some have hundreds of thousands of entries.
@@ -57,6 +59,19 @@ impl Anchors {
     }
 }
 
+/// The certificates in a PEM file. Blocks on the disk.
+pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem = read_bounded(path, MAXIMUM_FILE)?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match all {
+        Ok(all) if all.is_empty() => {
+            Err(TlsError::InvalidChain { reason: "there is no certificate".to_owned() })
+        }
+        Ok(all) => Ok(all),
+        Err(error) => Err(TlsError::InvalidChain { reason: error.to_string() }),
+    }
+}
+
 fn invalid(error: &impl ToString) -> TlsError {
     TlsError::InvalidTrust { reason: error.to_string() }
 }
@@ -65,7 +80,7 @@ fn authorities(
     terms: &ClientTerms,
     now: Timestamp,
 ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let pem = read_bounded(&terms.trust, crate::pair::MAXIMUM_FILE)?;
+    let pem = read_bounded(&terms.trust, MAXIMUM_FILE)?;
     let mut authorities = Vec::new();
     let mut ended = None;
     for der in CertificateDer::pem_slice_iter(&pem) {

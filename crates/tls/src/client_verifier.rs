@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use portcullis_core::{Clock, Timestamp};
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ProducesTickets, WebPkiClientVerifier};
@@ -14,6 +13,7 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 
 use crate::client_anchors::{Anchors, Summary};
 use crate::client_tickets::ClientTickets;
+use crate::tickets::Tickets;
 use crate::{ClientMode, ClientTerms, TlsError, provider, read_client_certificate};
 
 /// Trust as it was read at one time. Sessions of one are never resumed under another.
@@ -43,7 +43,7 @@ impl Verifier {
         };
         let inner = builder.build().map_err(TlsError::library)?;
         let handshake = Arc::new(Checked(inner));
-        let keys = Ticketer::new().map_err(TlsError::library)?;
+        let keys = Arc::new(Tickets::new(clock.clone())?);
         let tickets =
             Arc::new(ClientTickets::new(keys, Arc::clone(&handshake) as _, clock.clone()));
         Ok(Self { generation, content, summary, handshake, tickets })

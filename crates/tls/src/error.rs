@@ -8,6 +8,9 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TlsError {
+    /// The key is under a passphrase.
+    #[error("the private key is protected by a passphrase: write it without one")]
+    EncryptedKey,
     /// The leaf is past its end.
     #[error("the certificate expired on {not_after}")]
     Expired {
@@ -41,9 +44,24 @@ pub enum TlsError {
     /// The key is not that of the first certificate.
     #[error("the private key does not belong to the first certificate of the chain")]
     KeyMismatch,
+    /// A certificate was brought for a name that is none of its own.
+    #[error("the certificate is not for {name}")]
+    OtherName {
+        /// The name it was brought for.
+        name: String,
+    },
+    /// A certificate was brought for a name that none is ordered for.
+    #[error("no certificate is ordered for {name}")]
+    NotOrdered {
+        /// The name.
+        name: String,
+    },
     /// The leaf names nobody.
     #[error("the certificate has no DNS name or IP address in its subject alternative names")]
     NoNames,
+    /// The leaf says what it is for, and that is not servers.
+    #[error("the certificate is not for servers: its extended key usage lacks serverAuth")]
+    NotForServers,
     /// The leaf is not good yet.
     #[error("the certificate is not valid before {not_before}")]
     NotYetValid {
@@ -56,6 +74,12 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
         /// What the system said.
+        reason: String,
+    },
+    /// A key or a signature is too weak to prove anything.
+    #[error("too weak: {reason}")]
+    Weak {
+        /// What of it.
         reason: String,
     },
     /// `without_sni` names no certificate we have.

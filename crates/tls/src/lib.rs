@@ -7,6 +7,7 @@
 mod acceptor;
 pub mod acme;
 mod alert;
+mod candidates;
 mod client_anchors;
 mod client_certificate;
 mod client_terms;
@@ -14,18 +15,23 @@ mod client_tickets;
 mod client_trust;
 mod client_verifier;
 mod distinguished_name;
+mod entry;
 mod error;
+mod leaf;
 mod names;
 mod pair;
+mod pair_files;
 mod plan;
 mod provider;
 mod self_signed;
 mod source;
 mod status;
 mod store;
+mod tickets;
 
-pub use acceptor::{Accepted, TlsAcceptor};
+pub use acceptor::{Chosen, TlsAcceptor};
 pub use alert::Alert;
+pub use client_anchors::read_certificates;
 pub use client_certificate::read_client_certificate;
 pub use client_terms::{ClientMode, ClientTerms};
 pub use client_trust::{ClientTrust, ClientTrustStatus, ClientTrusts, TrustReport};
@@ -40,5 +46,11 @@ pub use store::CertificateStore;
 
 #[cfg(test)]
 mod acceptor_tests;
+#[cfg(test)]
+mod choice_tests;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod session_tests;
 #[cfg(test)]
 mod store_tests;

@@ -1,20 +1,18 @@
 //! One certificate chain with its key, checked before it may serve anybody.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::Path;
 use std::sync::Arc;
 
 use portcullis_core::Timestamp;
+use rustls::SignatureScheme;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::leaf::Leaf;
+use crate::pair_files::PairBytes;
 use crate::{FilePair, TlsError, provider};
-
-/// Largest PEM file that is read, in bytes. A chain is a few KiB.
-pub(crate) const MAXIMUM_FILE: u64 = 1 << 20;
 
 /// A certificate chain and the key of its leaf: they belong together, the leaf has names and is
 /// in force at the time of the check.
@@ -22,15 +20,15 @@ pub(crate) const MAXIMUM_FILE: u64 = 1 << 20;
 pub struct CertifiedPair {
     key: Arc<CertifiedKey>,
     names: Vec<String>,
+    not_before: Timestamp,
     not_after: Timestamp,
 }
 
 impl CertifiedPair {
     /// Reads and checks a pair of files as of `now`. Blocks on the disk.
     pub fn read(files: &FilePair, now: Timestamp) -> Result<Self, TlsError> {
-        let chain = read_bounded(&files.certificate, MAXIMUM_FILE)?;
-        let key = read_bounded(&files.key, MAXIMUM_FILE)?;
-        Self::from_pem(&chain, &key, now)
+        let bytes = PairBytes::read(files)?;
+        Self::from_pem(&bytes.chain, &bytes.key, now)
     }
 
     /// Checks a chain and a key in PEM as of `now`.
@@ -38,9 +36,14 @@ impl CertifiedPair {
         let chain = CertificateDer::pem_slice_iter(chain)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| TlsError::InvalidChain { reason: error.to_string() })?;
-        let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|error| TlsError::InvalidKey { reason: error.to_string() })?;
-        Self::from_der(chain, key, now)
+        let parsed = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
+            if is_encrypted(key) {
+                TlsError::EncryptedKey
+            } else {
+                TlsError::InvalidKey { reason: error.to_string() }
+            }
+        })?;
+        Self::from_der(chain, parsed, now)
     }
 
     /// Checks a chain and a key in DER as of `now`.
@@ -49,10 +52,8 @@ impl CertifiedPair {
         key: PrivateKeyDer<'static>,
         now: Timestamp,
     ) -> Result<Self, TlsError> {
-        let leaf = chain
-            .first()
-            .ok_or_else(|| TlsError::InvalidChain { reason: "there is no certificate".into() })?;
-        let Facts { names, not_after } = facts(leaf, now)?;
+        let Leaf { names, not_before, not_after } = Leaf::read(&chain)?;
+        in_force(not_before, not_after, now)?;
         let signer = provider()
             .key_provider
             .load_private_key(key)
@@ -65,7 +66,7 @@ impl CertifiedPair {
                 TlsError::InvalidChain { reason: error.to_string() }
             }
         })?;
-        Ok(Self { key: Arc::new(key), names, not_after })
+        Ok(Self { key: Arc::new(key), names, not_before, not_after })
     }
 
     /// What rustls serves.
@@ -78,9 +79,32 @@ impl CertifiedPair {
         &self.names
     }
 
+    /// When the leaf begins.
+    pub const fn not_before(&self) -> Timestamp {
+        self.not_before
+    }
+
     /// When the leaf ends.
     pub const fn not_after(&self) -> Timestamp {
         self.not_after
+    }
+
+    /// The kind of its key, as an operator calls it.
+    pub fn key_kind(&self) -> &'static str {
+        let kinds = [
+            (SignatureScheme::ECDSA_NISTP256_SHA256, "P-256"),
+            (SignatureScheme::ECDSA_NISTP384_SHA384, "P-384"),
+            (SignatureScheme::ECDSA_NISTP521_SHA512, "P-521"),
+            (SignatureScheme::ED25519, "Ed25519"),
+            (SignatureScheme::RSA_PSS_SHA256, "RSA"),
+        ];
+        let signs = |scheme| self.key.key.choose_scheme(&[scheme]).is_some();
+        kinds.into_iter().find(|(scheme, _)| signs(*scheme)).map_or("other", |(_, kind)| kind)
+    }
+
+    /// Whether it is in force at `now`.
+    pub(crate) fn check_in_force(&self, now: Timestamp) -> Result<(), TlsError> {
+        in_force(self.not_before, self.not_after, now)
     }
 
     /// Whether both serve the same chain.
@@ -120,56 +144,19 @@ impl fmt::Debug for CertifiedPair {
     }
 }
 
-struct Facts {
-    names: Vec<String>,
-    not_after: Timestamp,
+/// Whether a key in PEM is under a passphrase (RFC 5958 §3, RFC 1421 §4.6.1.1), which nobody could
+/// type in.
+fn is_encrypted(pem: &[u8]) -> bool {
+    let has = |mark: &[u8]| pem.windows(mark.len()).any(|part| part == mark);
+    has(b"BEGIN ENCRYPTED PRIVATE KEY") || has(b"Proc-Type: 4,ENCRYPTED")
 }
 
-fn facts(leaf: &CertificateDer<'_>, now: Timestamp) -> Result<Facts, TlsError> {
-    let invalid = |reason: String| TlsError::InvalidChain { reason };
-    let (_, leaf) = X509Certificate::from_der(leaf).map_err(|error| invalid(error.to_string()))?;
-    let not_before = timestamp(leaf.validity().not_before.timestamp());
-    let not_after = timestamp(leaf.validity().not_after.timestamp());
+fn in_force(not_before: Timestamp, not_after: Timestamp, now: Timestamp) -> Result<(), TlsError> {
     if now < not_before {
         return Err(TlsError::NotYetValid { not_before: not_before.rfc3339() });
     }
     if now > not_after {
         return Err(TlsError::Expired { not_after: not_after.rfc3339() });
     }
-    let names = leaf
-        .subject_alternative_name()
-        .map_err(|error| invalid(error.to_string()))?
-        .map(|san| san.value.general_names.iter().filter_map(name).collect::<Vec<_>>())
-        .unwrap_or_default();
-    if names.is_empty() { Err(TlsError::NoNames) } else { Ok(Facts { names, not_after }) }
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "names of other kinds are no server names")]
-fn name(general: &GeneralName<'_>) -> Option<String> {
-    match general {
-        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-        GeneralName::IPAddress(bytes) => <[u8; 4]>::try_from(*bytes)
-            .map(|four| Ipv4Addr::from(four).to_string())
-            .or_else(|_| <[u8; 16]>::try_from(*bytes).map(|all| Ipv6Addr::from(all).to_string()))
-            .ok(),
-        _ => None,
-    }
-}
-
-pub(crate) fn timestamp(seconds: i64) -> Timestamp {
-    Timestamp::from_unix_seconds(u64::try_from(seconds).unwrap_or_default())
-}
-
-pub(crate) fn read_bounded(path: &Path, maximum: u64) -> Result<Vec<u8>, TlsError> {
-    use std::io::Read as _;
-    let unreadable = |reason: String| TlsError::Unreadable { path: path.to_owned(), reason };
-    let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
-    let mut bytes = Vec::new();
-    file.take(maximum + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(error.to_string()))?;
-    if bytes.len() as u64 > maximum {
-        return Err(unreadable(format!("it is larger than {} MiB", maximum >> 20)));
-    }
-    Ok(bytes)
+    Ok(())
 }

@@ -11,12 +11,14 @@ pub struct FilePair {
     pub key: PathBuf,
 }
 
-/// All sources of one store. Where two have a certificate for one name, the first serves it;
-/// files come before self-signed names.
+/// All sources of one store. Where two have a certificate for one name, the first serves it: files
+/// come before ACME, and ACME before self-signed names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificateSources {
     /// Pairs on disk.
     pub files: Vec<FilePair>,
+    /// DNS names that certificates are ordered for, one each; `*.` and a parent is one too.
+    pub acme: Vec<String>,
     /// DNS names and IP addresses of the one self-signed certificate; none is made if empty.
     pub self_signed: Vec<String>,
 }

@@ -1,17 +1,21 @@
 //! All certificates that can be served, by name; replaced while connections come in.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use portcullis_core::{Clock, Timestamp};
-use rustls::crypto::aws_lc_rs::Ticketer;
-use rustls::server::ProducesTickets;
+use rustls::server::{ClientHello, ProducesTickets};
 use rustls::sign::CertifiedKey;
 
+use crate::candidates::{Candidates, Offer};
+use crate::entry::Entry;
+use crate::names::canonical;
+use crate::tickets::Tickets;
 use crate::{
-    CertificateOrigin, CertificateSources, CertificateStatus, CertifiedPair, NameTable,
+    Alert, CertificateOrigin, CertificateSources, CertificateStatus, CertifiedPair, NameTable,
     ReloadReport, TlsError, self_signed,
 };
 
@@ -22,21 +26,24 @@ pub struct CertificateStore(Arc<Shared>);
 struct Shared {
     clock: Clock,
     self_signed_names: Vec<String>,
+    /// Names that certificates are ordered for, wildcards as they stand.
+    ordered: HashSet<String>,
     entries: Mutex<Vec<Entry>>,
-    served: ArcSwap<NameTable<Arc<CertifiedKey>>>,
-    ticketer: Arc<dyn ProducesTickets>,
+    served: ArcSwap<NameTable<Served>>,
+    tickets: Arc<Tickets>,
 }
 
-struct Entry {
-    origin: CertificateOrigin,
-    pair: CertifiedPair,
-    last_error: Option<String>,
+/// What there is for one name, from the first kind of source that has something.
+struct Served {
+    precedence: u8,
+    candidates: Candidates,
 }
 
 impl CertificateStore {
-    /// Reads all sources; each must be good. Blocks on the disk. From `previous`, the store before
-    /// a reload, come the ticket keys, so that sessions resume, and the self-signed certificate if
-    /// its names are the same. All mistakes are told at once.
+    /// Reads all sources; each file must be good. Blocks on the disk. From `previous`, the store
+    /// before a reload, come the ticket keys, so that sessions resume, certificates that were
+    /// ordered for names that are still in `sources`, and the self-signed certificate if its names
+    /// are the same. All mistakes are told at once.
     pub fn open(
         sources: &CertificateSources,
         previous: Option<&Self>,
@@ -47,51 +54,93 @@ impl CertificateStore {
         let mut mistakes = Vec::new();
         for origin in origins(sources) {
             let kept = previous.and_then(|store| store.kept(&origin, &sources.self_signed, now));
-            match kept.map_or_else(|| load(&origin, &sources.self_signed, now), Ok) {
-                Ok(pair) => entries.push(Entry { origin, pair, last_error: None }),
-                Err(error) => mistakes.push((origin, error)),
+            match kept.map_or_else(|| Entry::load(origin, &sources.self_signed, now), Ok) {
+                Ok(entry) => entries.push(entry),
+                Err(mistake) => mistakes.push(mistake),
             }
         }
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        let ticketer = match previous {
-            Some(store) => Arc::clone(&store.0.ticketer),
-            None => Ticketer::new()
-                .map_err(|error| vec![(CertificateOrigin::SelfSigned, TlsError::library(error))])?,
+        let tickets = match previous {
+            Some(store) => Arc::clone(&store.0.tickets),
+            None => Tickets::new(clock.clone())
+                .map(Arc::new)
+                .map_err(|error| vec![(CertificateOrigin::SelfSigned, error)])?,
         };
         let served = ArcSwap::from_pointee(table(&entries));
         Ok(Self(Arc::new(Shared {
             clock,
             self_signed_names: sources.self_signed.clone(),
+            ordered: sources.acme.iter().map(|name| canonical(name)).collect(),
             entries: Mutex::new(entries),
             served,
-            ticketer,
+            tickets,
         })))
     }
 
-    /// The certificate for `name`: exact names first, then wildcards.
+    /// The first certificate for `name`: exact names come before wildcards.
     pub fn find(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        self.0.served.load().find(name).map(Arc::clone)
+        self.0.served.load().find(name)?.candidates.first().map(Arc::clone)
+    }
+
+    /// The certificate for `name` that whoever sent `hello` can verify, or the alert to send
+    /// instead. A name has one of each kind of key at best: elliptic curves come before RSA.
+    pub fn choose(&self, name: &str, hello: &ClientHello<'_>) -> Result<Arc<CertifiedKey>, Alert> {
+        let table = self.0.served.load();
+        let served = table.find(name).ok_or(Alert::UnrecognizedName)?;
+        let chosen = served.candidates.choose(&Offer::new(hello), self.0.clock.now());
+        chosen.map(Arc::clone).ok_or(Alert::NoSuitableCertificate)
+    }
+
+    /// Whether `name` has a certificate, or one is ordered for it.
+    pub fn expects(&self, name: &str) -> bool {
+        let name = canonical(name);
+        let wildcard = || name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
+        self.0.ordered.contains(&name)
+            || wildcard().is_some_and(|name| self.0.ordered.contains(&name))
+            || self.find(&name).is_some()
+    }
+
+    /// Serves `pair` for `name`, which is one of [`CertificateSources::acme`] in any case, from the
+    /// next handshake on. A pair that is not in force or not for `name` is refused, and what was
+    /// served before goes on; that it belongs together was checked when it was made.
+    pub fn install(&self, name: &str, pair: CertifiedPair) -> Result<(), TlsError> {
+        let name = canonical(name);
+        if !pair.names().contains(&name) {
+            return Err(TlsError::OtherName { name });
+        }
+        pair.check_in_force(self.0.clock.now())?;
+        let mut entries = self.0.entries.lock();
+        let wanted = CertificateOrigin::Acme(name.clone());
+        let entry = entries.iter_mut().find(|entry| *entry.origin() == wanted);
+        entry.ok_or(TlsError::NotOrdered { name })?.install(pair);
+        self.0.served.store(Arc::new(table(&entries)));
+        Ok(())
     }
 
     /// Reads the files again and replaces what changed; the self-signed certificate is made anew
     /// when two thirds of its life are over. A pair that is half written, does not match or has
-    /// expired is not taken: the one before goes on. Blocks on the disk.
+    /// expired is not taken: the one before goes on, and the report has it once. Blocks on the
+    /// disk.
     pub fn reload_files(&self) -> ReloadReport {
+        self.0.tickets.rotate();
         let now = self.0.clock.now();
         let mut report = ReloadReport::default();
         let mut entries = self.0.entries.lock();
+        let before: Vec<String> = entries.iter().flat_map(Entry::names).cloned().collect();
         for entry in entries.iter_mut() {
-            self.renew(entry, now, &mut report);
+            entry.renew(&self.0.self_signed_names, now, &mut report);
         }
         if report.replaced > 0 {
-            self.0.served.store(Arc::new(table(&entries)));
+            let table = table(&entries);
+            report.lost = before.into_iter().filter(|name| !table.covers(name)).collect();
+            self.0.served.store(Arc::new(table));
         }
         report
     }
 
-    /// Each certificate as it is served now.
+    /// Each certificate as it is served now, and each that is awaited.
     pub fn status(&self) -> Vec<CertificateStatus> {
         let now = self.0.clock.now();
         let entries = self.0.entries.lock();
@@ -103,41 +152,27 @@ impl CertificateStore {
     }
 
     pub(crate) fn ticketer(&self) -> Arc<dyn ProducesTickets> {
-        Arc::clone(&self.0.ticketer)
+        Arc::clone(&self.0.tickets) as Arc<dyn ProducesTickets>
     }
 
-    fn renew(&self, entry: &mut Entry, now: Timestamp, report: &mut ReloadReport) {
-        let is_self_signed = entry.origin == CertificateOrigin::SelfSigned;
-        if is_self_signed && !self_signed::is_due(&entry.pair, now) {
-            report.unchanged += 1;
-            return;
-        }
-        match load(&entry.origin, &self.0.self_signed_names, now) {
-            Ok(pair) => {
-                let unchanged = pair.same_chain(&entry.pair);
-                entry.pair = pair;
-                entry.last_error = None;
-                if unchanged { report.unchanged += 1 } else { report.replaced += 1 }
-            }
-            Err(error) => {
-                entry.last_error = Some(error.to_string());
-                report.failed.push((entry.origin.clone(), error.to_string()));
-            }
-        }
-    }
-
+    /// The entry of `origin`, where it need not be made again.
     fn kept(
         &self,
         origin: &CertificateOrigin,
-        names: &[String],
+        self_signed_names: &[String],
         now: Timestamp,
-    ) -> Option<CertifiedPair> {
-        if *origin != CertificateOrigin::SelfSigned || self.0.self_signed_names != names {
-            return None;
-        }
+    ) -> Option<Entry> {
         let entries = self.0.entries.lock();
-        let entry = entries.iter().find(|entry| entry.origin == *origin)?;
-        (!self_signed::is_due(&entry.pair, now)).then(|| entry.pair.clone())
+        let entry = entries.iter().find(|entry| entry.origin() == origin)?;
+        let pair = entry.pair()?;
+        let is_kept = match origin {
+            CertificateOrigin::Acme(_) => true,
+            CertificateOrigin::Files(_) => false,
+            CertificateOrigin::SelfSigned => {
+                self.0.self_signed_names == self_signed_names && !self_signed::is_due(pair, now)
+            }
+        };
+        is_kept.then(|| entry.clone())
     }
 }
 
@@ -147,40 +182,33 @@ impl fmt::Debug for CertificateStore {
     }
 }
 
-impl Entry {
-    fn status(&self, now: Timestamp) -> CertificateStatus {
-        CertificateStatus {
-            origin: self.origin.clone(),
-            names: self.pair.names().to_vec(),
-            not_after: self.pair.not_after(),
-            days_left: self.pair.not_after().since(now).as_secs() / 86_400,
-            last_error: self.last_error.clone(),
-        }
-    }
-}
-
+/// In order of precedence.
 fn origins(sources: &CertificateSources) -> Vec<CertificateOrigin> {
     let files = sources.files.iter().cloned().map(CertificateOrigin::Files);
+    let acme = sources.acme.iter().map(|name| CertificateOrigin::Acme(canonical(name)));
     let own = (!sources.self_signed.is_empty()).then_some(CertificateOrigin::SelfSigned);
-    files.chain(own).collect()
+    files.chain(acme).chain(own).collect()
 }
 
-fn load(
-    origin: &CertificateOrigin,
-    self_signed_names: &[String],
-    now: Timestamp,
-) -> Result<CertifiedPair, TlsError> {
+const fn precedence(origin: &CertificateOrigin) -> u8 {
     match origin {
-        CertificateOrigin::Files(files) => CertifiedPair::read(files, now),
-        CertificateOrigin::SelfSigned => self_signed::make(self_signed_names, now),
+        CertificateOrigin::Files(_) => 0,
+        CertificateOrigin::Acme(_) => 1,
+        CertificateOrigin::SelfSigned => 2,
     }
 }
 
-fn table(entries: &[Entry]) -> NameTable<Arc<CertifiedKey>> {
+fn table(entries: &[Entry]) -> NameTable<Served> {
     let mut table = NameTable::default();
     for entry in entries {
-        for name in entry.pair.names() {
-            table.insert(name, Arc::clone(entry.pair.certified_key()));
+        let Some(pair) = entry.pair() else { continue };
+        let precedence = precedence(entry.origin());
+        for name in entry.names() {
+            let empty = || Served { precedence, candidates: Candidates::default() };
+            let served = table.entry(name).or_insert_with(empty);
+            if served.precedence == precedence {
+                served.candidates.add(Arc::clone(pair));
+            }
         }
     }
     table

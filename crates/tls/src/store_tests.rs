@@ -9,7 +9,9 @@ use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
-use crate::{CertificateOrigin, CertificateSources, CertificateStore, FilePair, TlsError};
+use crate::{
+    CertificateOrigin, CertificateSources, CertificateStore, CertifiedPair, FilePair, TlsError,
+};
 
 const NOW: u64 = 1_700_000_000;
 const DAY: u64 = 86_400;
@@ -49,7 +51,7 @@ impl Fixture {
     }
 
     fn open(&self, files: &[FilePair]) -> Result<CertificateStore, TlsError> {
-        let sources = CertificateSources { files: files.to_vec(), self_signed: Vec::new() };
+        let sources = CertificateSources { files: files.to_vec(), ..CertificateSources::default() };
         CertificateStore::open(&sources, None, self.clock.clone())
             .map_err(|mistakes| mistakes.into_iter().next().unwrap().1)
     }
@@ -72,7 +74,7 @@ fn names_are_read_from_the_certificate() {
     }
     let status = store.status();
     assert_eq!(status[0].names, ["api.test", "*.app.test", "10.0.0.1"]);
-    assert_eq!(status[0].days_left, 30);
+    assert_eq!(status[0].days_left, Some(30));
 }
 
 #[test]
@@ -117,7 +119,7 @@ fn all_mistakes_are_told_at_once() {
     let fixture = Fixture::new();
     let sources = CertificateSources {
         files: vec![fixture.files("x"), fixture.files("y")],
-        self_signed: Vec::new(),
+        ..CertificateSources::default()
     };
     let mistakes = CertificateStore::open(&sources, None, fixture.clock.clone()).unwrap_err();
     assert_eq!(mistakes.len(), 2);
@@ -149,7 +151,7 @@ fn a_good_replacement_is_served_and_a_bad_one_is_not() {
     assert_ne!(leaf(&store, "a.test"), before);
     assert!(store.find("new.test").is_some());
     let status = &store.status()[0];
-    assert_eq!((status.last_error.as_deref(), status.days_left), (None, 60));
+    assert_eq!((status.last_error.as_deref(), status.days_left), (None, Some(60)));
 }
 
 #[test]
@@ -168,8 +170,8 @@ fn an_expired_replacement_is_refused_and_the_old_pair_goes_on() {
 fn the_self_signed_certificate_is_made_anew_in_time() {
     let fixture = Fixture::new();
     let sources = CertificateSources {
-        files: Vec::new(),
         self_signed: vec!["localhost".into(), "127.0.0.1".into(), "::1".into()],
+        ..CertificateSources::default()
     };
     let store = CertificateStore::open(&sources, None, fixture.clock.clone()).unwrap();
     let before = leaf(&store, "localhost");
@@ -182,6 +184,101 @@ fn the_self_signed_certificate_is_made_anew_in_time() {
     assert_eq!(store.reload_files().replaced, 1);
     assert_ne!(leaf(&store, "localhost"), before);
     assert_eq!(store.status()[0].origin, CertificateOrigin::SelfSigned);
+}
+
+/// A pair for `names`, good for `days`, as an authority would issue it.
+fn issued(fixture: &Fixture, names: &[&str], days: u64) -> CertifiedPair {
+    let (chain, key) = pair(names, days);
+    CertifiedPair::from_pem(chain.as_bytes(), key.as_bytes(), fixture.clock.now()).unwrap()
+}
+
+fn ordering(names: &[&str]) -> CertificateSources {
+    let acme = names.iter().map(ToString::to_string).collect();
+    CertificateSources { acme, ..CertificateSources::default() }
+}
+
+#[test]
+fn an_ordered_certificate_is_served_once_it_is_there() {
+    let fixture = Fixture::new();
+    let sources = ordering(&["New.test", "*.wild.test"]);
+    let store = CertificateStore::open(&sources, None, fixture.clock.clone()).unwrap();
+    for name in ["new.test", "NEW.test.", "a.wild.test"] {
+        assert!(store.expects(name) && store.find(name).is_none(), "{name}");
+    }
+    for name in ["other.test", "wild.test", "a.b.wild.test"] {
+        assert!(!store.expects(name), "{name}");
+    }
+    let awaited = &store.status()[0];
+    assert_eq!(awaited.origin, CertificateOrigin::Acme("new.test".into()));
+    assert_eq!(awaited.names, ["new.test"]);
+    assert_eq!((awaited.not_after, awaited.days_left), (None, None));
+
+    store.install("new.TEST", issued(&fixture, &["new.test", "more.test"], 30)).unwrap();
+    assert!(store.find("new.test").is_some());
+    assert!(store.find("more.test").is_none(), "only what was ordered is served");
+    assert_eq!(store.status()[0].days_left, Some(30));
+    store.install("*.wild.test", issued(&fixture, &["*.wild.test"], 30)).unwrap();
+    assert!(store.find("a.wild.test").is_some());
+    let before = leaf(&store, "new.test");
+    store.install("new.test", issued(&fixture, &["new.test"], 60)).unwrap();
+    assert_ne!(leaf(&store, "new.test"), before);
+    assert_eq!(store.reload_files().unchanged, 2);
+}
+
+#[test]
+fn a_certificate_that_does_not_fit_its_order_is_refused() {
+    let fixture = Fixture::new();
+    let sources = ordering(&["a.test", "b.test"]);
+    let store = CertificateStore::open(&sources, None, fixture.clock.clone()).unwrap();
+    store.install("a.test", issued(&fixture, &["a.test"], 30)).unwrap();
+    let before = leaf(&store, "a.test");
+    let name = || "a.test".to_owned();
+    let other = store.install("a.test", issued(&fixture, &["b.test"], 30));
+    assert_eq!(other, Err(TlsError::OtherName { name: name() }));
+    let wild = store.install("a.test", issued(&fixture, &["*.test"], 30));
+    assert_eq!(wild, Err(TlsError::OtherName { name: name() }));
+    let unknown = store.install("c.test", issued(&fixture, &["c.test"], 30));
+    assert_eq!(unknown, Err(TlsError::NotOrdered { name: "c.test".into() }));
+    let short = issued(&fixture, &["a.test"], 10);
+    fixture.clock.advance(Duration::from_secs(11 * DAY));
+    let expired = store.install("a.test", short).unwrap_err();
+    assert!(matches!(expired, TlsError::Expired { .. }), "{expired}");
+    assert_eq!(leaf(&store, "a.test"), before);
+}
+
+#[test]
+fn ordered_certificates_outlive_a_reload_while_they_are_asked_for() {
+    let fixture = Fixture::new();
+    let (both, one) = (ordering(&["a.test", "b.test"]), ordering(&["b.test", "c.test"]));
+    let store = CertificateStore::open(&both, None, fixture.clock.clone()).unwrap();
+    store.install("a.test", issued(&fixture, &["a.test"], 30)).unwrap();
+    store.install("b.test", issued(&fixture, &["b.test"], 30)).unwrap();
+    let after = CertificateStore::open(&one, Some(&store), fixture.clock.clone()).unwrap();
+    assert_eq!(leaf(&after, "b.test"), leaf(&store, "b.test"));
+    assert!(after.find("a.test").is_none() && !after.expects("a.test"));
+    assert!(after.find("c.test").is_none() && after.expects("c.test"));
+}
+
+#[test]
+fn files_come_before_acme_and_acme_before_self_signed() {
+    let fixture = Fixture::new();
+    let files = fixture.write("a", &pair(&["a.test"], 30));
+    let names = || vec!["a.test".to_owned(), "b.test".to_owned(), "c.test".to_owned()];
+    let sources = CertificateSources {
+        files: vec![files],
+        acme: vec!["a.test".into(), "b.test".into()],
+        self_signed: names(),
+    };
+    let store = CertificateStore::open(&sources, None, fixture.clock.clone()).unwrap();
+    let own = leaf(&store, "c.test");
+    let from_file = leaf(&store, "a.test");
+    assert_eq!(leaf(&store, "b.test"), own, "self-signed until it is issued");
+    assert_ne!(from_file, own);
+    let ordered = issued(&fixture, &["b.test"], 30);
+    store.install("b.test", ordered.clone()).unwrap();
+    store.install("a.test", issued(&fixture, &["a.test"], 30)).unwrap();
+    assert_eq!(leaf(&store, "b.test"), Some(ordered.certified_key().cert[0].to_vec()));
+    assert_eq!(leaf(&store, "a.test"), from_file);
 }
 
 #[track_caller]

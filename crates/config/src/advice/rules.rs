@@ -75,6 +75,12 @@ const UNUSED_TLS: Rule = Rule {
     why: "requests to these endpoints go in cleartext and nobody is verified, whatever `tls` says",
     fix: "write the endpoints with https://, or take `tls` out",
 };
+const REDIRECTS_ELSEWHERE: Rule = Rule {
+    number: "A011",
+    severity: Severity::Low,
+    why: "clients are sent to port 443, where this listener is only found if something forwards it",
+    fix: "set `external_port` to the port that clients reach https on, 443 if that is it",
+};
 
 /// Tells every advice to `tell`.
 pub(super) fn find(file: &File, snapshot: &Snapshot, tell: &mut dyn FnMut(Rule, &At, String)) {
@@ -139,6 +145,7 @@ fn edge(file: &File, snapshot: &Snapshot, tell: &mut dyn FnMut(Rule, &At, String
             tell(OLD_TLS, &at, format!("the listener `{name}` takes TLS 1.2"));
         }
     }
+    redirects(file, snapshot, tell);
     if let ListenAddress::Tcp(address) = snapshot.admin.address
         && !address.ip().is_loopback()
     {
@@ -148,6 +155,24 @@ fn edge(file: &File, snapshot: &Snapshot, tell: &mut dyn FnMut(Rule, &At, String
             &at,
             format!("the admin listener can be reached from elsewhere: {address}"),
         );
+    }
+}
+
+fn redirects(file: &File, snapshot: &Snapshot, tell: &mut dyn FnMut(Rule, &At, String)) {
+    let at = At::root().key("listeners");
+    for (at, listener) in file.listeners.iter().flat_map(|list| list.at(&at)) {
+        let Some(name) =
+            listener.redirect_to.as_deref().filter(|_| listener.external_port.is_none())
+        else {
+            continue;
+        };
+        let target = snapshot.listeners.iter().find(|plan| *plan.name == *name);
+        if let Some(ListenAddress::Tcp(address)) = target.map(|plan| &plan.address)
+            && !matches!(address.port(), 0 | 443)
+        {
+            let message = format!("the listener `{name}` is on port {}", address.port());
+            tell(REDIRECTS_ELSEWHERE, &at.key("redirect_to"), message);
+        }
     }
 }
 

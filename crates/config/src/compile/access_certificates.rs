@@ -1,7 +1,7 @@
 //! Client certificates in `access` of a route.
 
 use portcullis_core::AlternativeName;
-use portcullis_policy::{Access, CertificateWay};
+use portcullis_policy::{Access, CertificateWay, Forward};
 
 use crate::at::At;
 use crate::compile::Context;
@@ -90,6 +90,30 @@ pub(super) fn any(at: &At, context: &Context<'_>) -> CertificateWay {
     CertificateWay { names: Vec::new(), origin: context.origin(at) }
 }
 
+/// Notes a route that tells its app of certificates which its hosts never ask clients for.
+pub(super) fn check_told(
+    forward: &Forward,
+    served: &[usize],
+    hosts: &Hosts,
+    at: &At,
+    problems: &mut Problems,
+) {
+    let told = forward.identity.headers.iter().any(|(_, value)| value.is_of_connection());
+    if let Some(unasked) = hosts.without_certificates(served).filter(|_| told)
+        && let Some(first) = unasked.first().filter(|_| unasked.len() == served.len())
+    {
+        problems.push(never_asked(at.clone(), first));
+    }
+}
+
+fn never_asked(at: At, host: &str) -> Problem {
+    let message = format!("no handshake for `{host}` asks clients for a certificate");
+    Problem::new(at, message).help(
+        "say `tls: {client_certificates: {mode: optional, …}}` at a listener or at the host, or \
+         name in `hosts` of the route those that do",
+    )
+}
+
 /// Notes a route that asks for certificates which its hosts never ask clients for.
 pub(super) fn check_asked(
     access: &Access,
@@ -108,9 +132,5 @@ pub(super) fn check_asked(
     let Some(first) = unasked.first().filter(|_| needed || unasked.len() == served.len()) else {
         return;
     };
-    let message = format!("no handshake for `{first}` asks clients for a certificate");
-    problems.push(Problem::new(at, message).help(
-        "say `tls: {client_certificates: {mode: optional, …}}` at a listener or at the host, or \
-         name in `hosts` of the route those that do",
-    ));
+    problems.push(never_asked(at, first));
 }

@@ -52,7 +52,7 @@ impl raw::Certificates {
                 Some(served_without_sni(&name, &at.key("without_sni"), hosts, problems)?)
             }
         };
-        let sources = CertificateSources { files: pairs, self_signed };
+        let sources = CertificateSources { files: pairs, acme: Vec::new(), self_signed };
         let tls = TlsTerms { sources, by_name: hosts.tls_by_name(), without_sni };
         let incomplete = problems.len() > before || problems.touch(at);
         Some(CertificateTerms { tls, names: names.filter(|_| !incomplete) })

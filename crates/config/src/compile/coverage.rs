@@ -1,5 +1,6 @@
 //! Whether each host that is served over TLS has a certificate, and each TLS setting a listener.
 
+use portcullis_policy::Role;
 use portcullis_tls::NameTable;
 
 use crate::at::At;
@@ -18,11 +19,15 @@ pub(super) fn check(
     problems: &mut Problems,
 ) {
     if listeners.iter().any(|listener| listener.tls.is_some()) {
-        let all = listeners.iter().all(|listener| listener.tls.is_some());
+        let all = listeners.iter().all(|listener| listener.tls.is_some() || is_redirect(listener));
         hosts_without_certificate(certificates, hosts, all, problems);
     } else {
         settings_without_tls(hosts, context, problems);
     }
+}
+
+fn is_redirect(listener: &ListenerPlan) -> bool {
+    matches!(listener.role, Role::Redirects(_))
 }
 
 /// With a cleartext listener beside, a host may be meant for that one alone.

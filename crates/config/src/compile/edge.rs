@@ -3,7 +3,7 @@
 use crate::at::At;
 use crate::compile::clients::ClientTerms;
 use crate::compile::hosts::Hosts;
-use crate::compile::{Context, coverage};
+use crate::compile::{Context, coverage, redirects};
 use crate::problem::Problems;
 use crate::raw::certificates::Certificates;
 use crate::raw::clients::Clients;
@@ -49,6 +49,9 @@ impl Edge {
             coverage::check(listeners, certificates, &hosts, context, problems);
         }
         let clients = clients.compile(&root.key("clients"), context, problems);
+        if let (Some(listeners), Some(terms)) = (listeners, &clients) {
+            redirects::check_proxies(listeners, &terms.clients.trusted_proxies, problems);
+        }
         let (trusted, prefix) = clients.as_ref().map_or((Vec::new(), 64), |terms| {
             (terms.clients.trusted_proxies.networks.clone(), terms.clients.ipv6_prefix)
         });

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use portcullis_authn::KeyCache;
 use portcullis_limit::Quota;
 use portcullis_policy::{FloodGuard, Pipeline};
 
@@ -11,10 +12,11 @@ use crate::compile::clients::ClientTerms;
 use crate::compile::edge::{Edge, EdgeTerms};
 use crate::compile::issuers::IssuerTerms;
 use crate::compile::limits::limiter;
+use crate::compile::operators::Operators;
 use crate::compile::sections::Sections;
 use crate::compile::served::{Served, ServedTerms};
 use crate::compile::unused::note_unused;
-use crate::compile::{Context, listeners};
+use crate::compile::{Context, listeners, redirects};
 use crate::problem::{Problem, Problems};
 use crate::raw::File;
 use crate::snapshot::Snapshot;
@@ -45,6 +47,7 @@ impl File {
             hosts,
             certificates,
             clients,
+            state,
             defaults,
             issuers,
             limits,
@@ -55,7 +58,6 @@ impl File {
             admin,
             telemetry,
         } = self;
-        let root = At::root();
         check_version(version, problems);
         note_unused(context.tree, problems);
         let listeners = listeners::compile(listeners, context, problems);
@@ -65,8 +67,7 @@ impl File {
         let served = Served { defaults, identity, routes };
         let served = served.compile(&edge.hosts, &sections, context, problems);
         let plans = listeners.as_deref().unwrap_or_default();
-        let admin = admin.compile(&root.key("admin"), plans, context, problems);
-        let telemetry = telemetry.compile(&root.key("telemetry"), context, problems);
+        let operators = Operators { state, admin, telemetry }.compile(plans, context, problems);
         let EdgeTerms { hosts, tls, clients, connections } = edge;
         let ClientTerms { clients, flood } = clients?;
         let ServedTerms { table, default_cors, default_headers, identity, identity_fields } =
@@ -74,31 +75,36 @@ impl File {
         let flood = flood.map(|quota| flood_guard(quota, context));
         let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
         let (hosts, routes) = (hosts.allow_list(plans), table);
-        let pipeline = Pipeline { clients, flood, hosts, default_cors, default_headers, routes };
         let Sections { issuers, upstreams, .. } = sections;
         let issuers: HashMap<Arc<str>, IssuerTerms> = issuers.into_compiled();
-        let keys =
-            |(name, terms): (&Arc<str>, &IssuerTerms)| (Arc::clone(name), terms.keys.clone());
-        let Shown { hash, redacted } = shown;
+        let listeners = listeners?;
+        let transport = redirects::transport(&listeners, issuers.values().map(|one| &*one.issuer));
+        let pipeline =
+            Pipeline { clients, flood, hosts, transport, default_cors, default_headers, routes };
         Some(Snapshot {
             pipeline,
-            listeners: listeners?,
+            listeners,
             tls: tls?,
             connections: connections?,
-            keys: issuers.iter().map(keys).collect(),
+            keys: issuers.iter().map(keys_of).collect(),
             issuers: issuers.into_iter().map(|(name, terms)| (name, terms.issuer)).collect(),
             limiters,
             slots,
             upstreams: upstreams.into_compiled(),
+            state: operators.state?,
             identity,
-            admin: admin?,
-            telemetry: telemetry?,
+            admin: operators.admin?,
+            telemetry: operators.telemetry?,
             identity_fields,
             files: context.files(),
-            hash,
-            redacted,
+            hash: shown.hash,
+            redacted: shown.redacted,
         })
     }
+}
+
+fn keys_of((name, terms): (&Arc<str>, &IssuerTerms)) -> (Arc<str>, KeyCache) {
+    (Arc::clone(name), terms.keys.clone())
 }
 
 fn flood_guard(quota: Quota, context: &Context<'_>) -> FloodGuard {

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use portcullis_policy::{Origin, Role, ToHttps};
 use portcullis_tls::{HandshakePolicy, Minimum, Protocol};
 
 use crate::at::At;
 use crate::compile::Context;
 use crate::compile::check::{self, non_empty};
+use crate::compile::redirects::{self, Declared, HTTPS};
 use crate::problem::{Problem, Problems};
 use crate::raw::listeners as raw;
 use crate::read::Items;
@@ -18,8 +20,8 @@ use crate::snapshot::{ListenAddress, ListenerPlan, ListenerTerms};
 /// for those who know of it (RFC 9113 §3.3).
 const ALL: [Protocol; 2] = [Protocol::H2, Protocol::Http11];
 
-/// Compiles the section. Left out, it is one TLS listener on `[::]:443`: the redirect from port 80
-/// that the language puts beside it is not in this version.
+/// Compiles the section. Left out, it is `https` on `[::]:443` and, on `[::]:80`, `http` that sends
+/// there.
 pub(super) fn compile(
     raw: Option<Items<raw::Listener>>,
     context: &Context<'_>,
@@ -27,12 +29,14 @@ pub(super) fn compile(
 ) -> Option<Vec<ListenerPlan>> {
     let at = At::root().key("listeners");
     let Some(raw) = raw else {
-        return if problems.touch(&at) { None } else { Some(vec![by_default()]) };
+        return if problems.touch(&at) { None } else { Some(by_default()) };
     };
     let mut plans: Vec<ListenerPlan> = Vec::new();
     let mut sound = !problems.touch(&at);
-    for (at, listener) in non_empty(raw, &at, problems)?.into_at(&at) {
-        let Some(plan) = listener.compile(&at, context, problems) else {
+    let raw = non_empty(raw, &at, problems)?;
+    let declared = Declared::of(&raw);
+    for (at, listener) in raw.into_at(&at) {
+        let Some(plan) = listener.compile(&at, &declared, context, problems) else {
             sound = false;
             continue;
         };
@@ -50,26 +54,32 @@ pub(super) fn compile(
     sound.then_some(plans)
 }
 
-fn by_default() -> ListenerPlan {
-    ListenerPlan {
-        name: Arc::from("https"),
-        address: ListenAddress::Tcp((std::net::Ipv6Addr::UNSPECIFIED, 443).into()),
+fn by_default() -> Vec<ListenerPlan> {
+    let plan = |name: &str, port: u16, tls, role| ListenerPlan {
+        name: Arc::from(name),
+        address: ListenAddress::Tcp((std::net::Ipv6Addr::UNSPECIFIED, port).into()),
         protocols: ALL.to_vec(),
-        tls: Some(ListenerTerms {
-            policy: HandshakePolicy { minimum: Minimum::Tls13, clients: None },
-        }),
+        tls,
         proxies: Vec::new(),
-    }
+        role,
+    };
+    let policy = HandshakePolicy { minimum: Minimum::Tls13, clients: None };
+    let tls = ListenerTerms { policy };
+    let redirects = Role::Redirects(ToHttps { port: HTTPS, origin: Origin::default() });
+    vec![plan("https", 443, Some(tls), Role::Serves), plan("http", 80, None, redirects)]
 }
 
 impl raw::Listener {
     fn compile(
         self,
         at: &At,
+        declared: &Declared,
         context: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<ListenerPlan> {
-        let Self { name, address, protocols, tls, cleartext, proxy_protocol } = self;
+        let role = redirects::compile(&self, at, declared, context, problems);
+        let is_redirect = self.redirect_to.is_some();
+        let Self { name, address, protocols, tls, cleartext, proxy_protocol, .. } = self;
         let name = check::name(name, at, problems);
         let text = problems.required(at, "address", address);
         let address = text.and_then(|text| place_of(&text, &at.key("address"), context, problems));
@@ -87,11 +97,13 @@ impl raw::Listener {
             Some(protocols) => protocol_list(protocols, &at.key("protocols"), problems)?,
             None => ALL.to_vec(),
         };
-        let tls = match cleartext {
-            false => Some(tls.unwrap_or_default().compile(&at.key("tls"), context, problems)?),
-            true => None,
+        let tls = if cleartext || is_redirect {
+            None
+        } else {
+            Some(tls.unwrap_or_default().compile(&at.key("tls"), context, problems)?)
         };
-        Some(ListenerPlan { name: name?, address: address?, protocols, tls, proxies })
+        let (name, address, role) = (name?, address?, role?);
+        Some(ListenerPlan { name, address, protocols, tls, proxies, role })
     }
 }
 

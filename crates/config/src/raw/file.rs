@@ -15,6 +15,7 @@ use crate::raw::issuers::Issuer;
 use crate::raw::limits::Limit;
 use crate::raw::listeners::Listener;
 use crate::raw::routes::Route;
+use crate::raw::state::State;
 use crate::raw::telemetry::Telemetry;
 use crate::raw::upstreams::Upstream;
 use crate::read::Items;
@@ -39,6 +40,8 @@ pub struct File {
     pub certificates: Certificates,
     /// Whose address counts, and who may come at all.
     pub clients: Clients,
+    /// Where what must be remembered lives.
+    pub state: State,
     /// What every route starts from.
     pub defaults: Defaults,
     /// Who issues the tokens that are taken. Default: none.

@@ -1,5 +1,7 @@
 //! `listeners`: where requests come in.
 
+use std::num::NonZeroU16;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,10 +31,29 @@ pub struct Listener {
     /// `true`: no TLS, said in words. Default: `false`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cleartext: bool,
+    /// Name of the listener with TLS that clients are sent to: nothing is served here. GET and HEAD
+    /// without credentials are answered 308, anything else 403 `tls-required`. Default: off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect_to: Option<String>,
+    /// `redirect`: serves what a trusted proxy says came by https, and does with everything else what
+    /// `redirect_to` does. Default: off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwarded_http: Option<ForwardedHttp>,
+    /// The port that clients reach https on: the one they are sent to. Default: 443.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_port: Option<NonZeroU16>,
     /// Balancers that announce their clients by the PROXY protocol, version 1 or 2: from them it is
     /// required, from others never read. Default: off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+/// What is done with requests that came to a trusted proxy by http.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase", expecting = "`redirect`")]
+pub enum ForwardedHttp {
+    /// They are sent to https.
+    Redirect,
 }
 
 /// The PROXY protocol of a listener.

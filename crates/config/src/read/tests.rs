@@ -225,7 +225,7 @@ fn what_is_wrong_is_left_out_and_the_rest_keeps_its_place() {
 
 #[test]
 fn keys_of_later_versions_are_said_so() {
-    check("state: {shared: memory}", "state", "`state` is not in this version", "", "");
+    check("logins: [{name: staff}]", "logins", "`logins` is not in this version", "", "");
     check(
         "limits: [{key: address_and_account}]",
         "limits[0].key",

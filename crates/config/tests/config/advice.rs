@@ -78,3 +78,25 @@ fn each_rule_speaks_alone() {
     let unused = "endpoints: ['http://127.0.0.1:8000'], tls: {server_name: app.test}";
     check("endpoints: ['http://127.0.0.1:8000']", unused, "A010", High, "upstreams[0].tls");
 }
+
+#[test]
+fn a_redirect_to_a_port_where_nothing_may_be() {
+    let rules = |address: &str, more: &str| {
+        let listeners = format!(
+            "[{{name: https, address: '{address}'}}, \
+             {{name: http, address: '127.0.0.1:8080', redirect_to: https{more}}}]\n\
+             certificates: {{self_signed: [localhost]}}"
+        );
+        let plain = "[{name: http, address: '127.0.0.1:8080', cleartext: true}]";
+        let text = QUIET.replace(plain, &listeners);
+        let loaded = check_text("x", &text, &options()).unwrap_or_else(|report| panic!("{report}"));
+        let rules = loaded.advice.iter().map(|advice| (advice.rule, advice.path.clone()));
+        rules.filter(|(rule, _)| *rule != "A004").collect::<Vec<_>>()
+    };
+    let expected = [("A011", "listeners[1].redirect_to".to_owned())];
+    assert_eq!(rules("127.0.0.1:8443", ""), expected);
+    assert_eq!(rules("127.0.0.1:8443", ", external_port: 443"), []);
+    assert_eq!(rules("127.0.0.1:443", ""), []);
+    assert_eq!(rules("127.0.0.1:0", ""), []);
+    assert_eq!(rules("unix:/run/gateway.sock", ""), []);
+}

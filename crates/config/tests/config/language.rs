@@ -7,11 +7,9 @@ use portcullis_config::{LoadOptions, check_text};
 use crate::options;
 
 /// Paths of what later versions bring, in the order of the file.
-const LATER: [&str; 24] = [
-    "listeners[1].redirect_to",
-    "listeners[1].external_port",
+const LATER: [&str; 22] = [
     "certificates.acme",
-    "state",
+    "state.when_unreachable",
     "secrets",
     "issuers[0].proof",
     "issuers[1].introspection",

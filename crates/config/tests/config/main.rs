@@ -9,6 +9,7 @@ mod language;
 mod mistakes;
 mod schema;
 mod snapshot;
+mod state;
 
 use portcullis_config::{Environment, LoadOptions};
 use portcullis_core::{Clock, Timestamp};

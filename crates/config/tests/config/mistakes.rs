@@ -328,3 +328,58 @@ fn anonymous_alone_is_no_demand() {
         "`anonymous` alone lets everybody in",
     );
 }
+
+#[test]
+fn a_redirect_goes_to_a_listener_with_tls() {
+    let check = |more: &str, key: &str, message: &str| {
+        let address = "{name: https, address: '[::]:8443'}";
+        let to = format!(
+            "{address}, {{name: app, address: '[::]:8081', cleartext: true}}, \
+             {{name: http, address: '[::]:8080', {more}}}"
+        );
+        check(address, &to, &format!("listeners[2]{key}"), message);
+    };
+    let unknown = "there is no listener with the name `htps`";
+    check("redirect_to: htps", ".redirect_to", unknown);
+    let without = "the listener `app` has no TLS: nobody can be sent there by https";
+    check("redirect_to: app", ".redirect_to", without);
+    let itself = "the listener `http` has no TLS: nobody can be sent there by https";
+    check("redirect_to: http", ".redirect_to", itself);
+    let tls = "a redirect listener has no TLS settings";
+    check("redirect_to: https, tls: {minimum_version: '1.3'}", ".tls", tls);
+    let cleartext = "a redirect listener has no TLS, and serves nothing in cleartext";
+    check("redirect_to: https, cleartext: true", ".cleartext", cleartext);
+    check("redirect_to: https, cleartext: false", ".cleartext", cleartext);
+    let protocols = "whoever has yet to be sent to https speaks http/1.1";
+    check("redirect_to: https, protocols: [h2]", ".protocols", protocols);
+    check("redirect_to: https, protocols: []", ".protocols", "the list is empty");
+    let port = "this has no effect: nobody is sent to https by this listener";
+    check("external_port: 443", ".external_port", port);
+    check("cleartext: true, external_port: 443", ".external_port", port);
+    let both = "a redirect listener serves nothing, whatever a proxy says";
+    check("redirect_to: https, forwarded_http: redirect", ".forwarded_http", both);
+    let tls = "a listener with TLS takes no http, whatever a proxy says";
+    check("forwarded_http: redirect", ".forwarded_http", tls);
+    let nobody = "every request would be sent to https again and again: no proxy is trusted";
+    check("cleartext: true, forwarded_http: redirect", ".forwarded_http", nobody);
+}
+
+#[test]
+fn a_redirect_names_the_listener_that_was_meant() {
+    let address = "{name: https, address: '[::]:8443'}";
+    let to = format!("{address}, {{name: http, address: '[::]:8080', redirect_to: htps}}");
+    let report = check_text("x", &SOUND.replace(address, &to), &options()).expect_err("a mistake");
+    assert!(report.render_text(false).contains("did you mean `https`?"), "{report}");
+}
+
+/// Nobody is meant for the redirect alone: its hosts need a certificate.
+#[test]
+fn a_redirect_listener_does_not_excuse_a_missing_certificate() {
+    let address = "{name: https, address: '[::]:8443'}";
+    let to = format!("{address}, {{name: http, address: '[::]:8080', redirect_to: https}}");
+    let text = SOUND.replace(address, &to);
+    let text = text.replace("self_signed: [api.test, '*.tenants.test']", "self_signed: [api.test]");
+    let report = check_text("x", &text, &options()).expect_err("a mistake");
+    let found: Vec<String> = report.entries().into_iter().map(|entry| entry.message).collect();
+    assert_eq!(found, ["no certificate is given for `*.tenants.test`"]);
+}

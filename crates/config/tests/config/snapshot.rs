@@ -1,5 +1,6 @@
 //! What a file comes to: every key of `testdata/whole.yaml` is found in the snapshot.
 
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use portcullis_core::Authority;
 use portcullis_core::forwarded::ForwardedHeader;
 use portcullis_policy::table::Found;
 use portcullis_policy::{
-    Access, FieldAction, HostHeader, IdentityValue, PrincipalKey, Route, RouteCors, SameSite,
-    TokenMode,
+    Access, FieldAction, HostHeader, IdentityValue, Origin, PrincipalKey, Role, Route, RouteCors,
+    SameSite, ToHttps, TokenMode,
 };
 use portcullis_tls::{Minimum, Protocol};
 
@@ -49,7 +50,7 @@ fn line_of(needle: &str) -> u32 {
 #[test]
 fn listeners_and_tls() {
     let snapshot = snapshot();
-    let [https, plain, local] = snapshot.listeners.as_slice() else {
+    let [https, plain, local, ..] = snapshot.listeners.as_slice() else {
         panic!("{:?}", snapshot.listeners)
     };
     assert_eq!((&*https.name, https.address.to_string()), ("https", "127.0.0.1:8443".into()));
@@ -71,6 +72,23 @@ fn listeners_and_tls() {
     assert_eq!(minimum("api.test"), Some(None));
     assert_eq!(snapshot.tls.without_sni.as_deref(), Some("api.test"));
     assert_eq!(snapshot.tls.sources.self_signed, ["api.test", "old.test"]);
+}
+
+#[test]
+fn what_listeners_send_to_https() {
+    let snapshot = snapshot();
+    let [https, plain, local, redirect, behind] = snapshot.listeners.as_slice() else {
+        panic!("{:?}", snapshot.listeners)
+    };
+    let port = |port| NonZeroU16::new(port).expect("a port");
+    let to = ToHttps { port: port(8443), origin: Origin(line_of("redirect_to: https")) };
+    assert_eq!(redirect.role, Role::Redirects(to));
+    assert_eq!((&redirect.tls, redirect.protocols.as_slice()), (&None, &[Protocol::Http11][..]));
+    let to = ToHttps { port: port(9443), origin: Origin(line_of("forwarded_http")) };
+    assert_eq!(behind.role, Role::AsForwarded(to));
+    assert!([https, plain, local].iter().all(|plan| plan.role == Role::Serves));
+    assert!(snapshot.pipeline.transport.is_redirect("redirect"));
+    assert!(!snapshot.pipeline.transport.is_redirect("behind"));
 }
 
 #[test]
@@ -290,13 +308,23 @@ fn slots_that_are_held_outlive_a_reload() {
     assert!(changed.slots["per_tenant"].take(b"a").is_some());
 }
 
+const SMALLEST: &str = "version: 1\nhosts: [localhost]\ncertificates: {self_signed: [localhost]}\nupstreams: [{name: app, endpoints: ['http://127.0.0.1:8000']}]\nroutes: [{name: app, path: '/{*rest}', access: public, forward: {upstream: app}}]\n";
+
 #[test]
-fn left_out_sections_have_their_defaults() {
-    let text = "version: 1\nhosts: [localhost]\ncertificates: {self_signed: [localhost]}\nupstreams: [{name: app, endpoints: ['http://127.0.0.1:8000']}]\nroutes: [{name: app, path: '/{*rest}', access: public, forward: {upstream: app}}]\n";
-    let snapshot = check_text("x", text, &options()).expect("no mistake").snapshot;
-    let [https] = snapshot.listeners.as_slice() else { panic!("{:?}", snapshot.listeners) };
+fn listeners_left_out_are_https_and_the_redirect_to_it() {
+    let snapshot = check_text("x", SMALLEST, &options()).expect("no mistake").snapshot;
+    let [https, http] = snapshot.listeners.as_slice() else { panic!("{:?}", snapshot.listeners) };
     assert_eq!((&*https.name, https.address.to_string()), ("https", "[::]:443".into()));
     assert_eq!(https.tls.as_ref().map(|tls| tls.policy.minimum), Some(Minimum::Tls13));
+    assert_eq!((&*http.name, http.address.to_string()), ("http", "[::]:80".into()));
+    let to = ToHttps { port: NonZeroU16::new(443).expect("a port"), origin: Origin(0) };
+    assert_eq!((&http.tls, http.role), (&None, Role::Redirects(to)));
+    assert!(snapshot.pipeline.transport.is_redirect("http"));
+}
+
+#[test]
+fn left_out_sections_have_their_defaults() {
+    let snapshot = check_text("x", SMALLEST, &options()).expect("no mistake").snapshot;
     assert_eq!(snapshot.tls.without_sni, None);
     assert_eq!(snapshot.connections.maximum, 20_000);
     assert_eq!(snapshot.admin.address, ListenAddress::Tcp("127.0.0.1:9901".parse().unwrap()));

@@ -8,6 +8,7 @@ mod heads;
 mod http2;
 mod keep_alive;
 mod pace;
+mod proofs;
 mod service;
 mod tls;
 pub(crate) mod vectors;
@@ -78,6 +79,10 @@ impl EdgeEvents for Recorder {
 
     fn handshake_failed(&self, listener: &str, _: Option<SocketAddr>, failure: &HandshakeFailure) {
         self.note(format!("handshake {listener} {}", failure.kind()));
+    }
+
+    fn proved(&self, listener: &str, _: Option<SocketAddr>) {
+        self.note(format!("proved {listener}"));
     }
 
     fn ended(&self, connection: &ConnMeta, ended: Ended) {

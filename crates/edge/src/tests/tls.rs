@@ -13,7 +13,7 @@ use super::*;
 
 pub(super) fn store() -> CertificateStore {
     let self_signed = vec!["a.test".to_owned(), "old.test".to_owned()];
-    let sources = CertificateSources { files: Vec::new(), self_signed };
+    let sources = CertificateSources { self_signed, ..CertificateSources::default() };
     CertificateStore::open(&sources, None, Clock::system()).unwrap()
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn connect(
 }
 
 #[track_caller]
-fn check_alert(error: &std::io::Error, expected: AlertDescription) {
+pub(super) fn check_alert(error: &std::io::Error, expected: AlertDescription) {
     let error = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     assert_eq!(error, Some(&rustls::Error::AlertReceived(expected)));
 }

@@ -1,7 +1,7 @@
 //! The pipeline as a whole, with a real issuer: each stage lets pass and refuses.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
@@ -21,8 +21,8 @@ use crate::hosts::HostEntry;
 use crate::limits::{AddressLimit, PrincipalLimit};
 use crate::{
     BodyRules, ClientRules, CookieRules, Forward, IdentityRules, MediaType, NoTrace, OriginPattern,
-    PathPattern, PrincipalKey, RouteTableBuilder, RouteTimeouts, TokenMode, UpstreamSettings,
-    UpstreamTimeouts, Way,
+    PathPattern, PrincipalKey, Role, RouteTableBuilder, RouteTimeouts, ToHttps, TokenMode,
+    UpstreamSettings, UpstreamTimeouts, Way,
 };
 
 /// An issuer with one ES256 key, published in a file.
@@ -131,6 +131,8 @@ fn public() -> Access {
     Access::Public { origin: Origin(12) }
 }
 
+const TO_HTTPS: ToHttps = ToHttps { port: NonZeroU16::new(443).unwrap(), origin: Origin(7) };
+
 fn pipeline(routes: Vec<(&str, Route)>) -> Pipeline {
     let entry = |pattern: &str, tls12| HostEntry {
         pattern: HostPattern::parse(pattern).unwrap(),
@@ -154,6 +156,10 @@ fn pipeline(routes: Vec<(&str, Route)>) -> Pipeline {
         },
         flood: None,
         hosts: HostAllowList::new([entry("api.test", false), entry("old.test", true)], []),
+        transport: Transport::new(
+            [("http".into(), Role::Redirects(TO_HTTPS)), ("plain".into(), Role::Serves)],
+            [],
+        ),
         default_cors: None,
         default_headers: Arc::new(HeaderPolicy::default()),
         routes: table.finish(),
@@ -167,6 +173,7 @@ struct Ask {
     target: &'static str,
     headers: Vec<(&'static str, String)>,
     peer: &'static str,
+    /// The version; without TLS, the listener.
     tls: &'static str,
     length: Option<u64>,
 }
@@ -211,7 +218,7 @@ impl Ask {
             path: CanonicalPath::parse(path).unwrap(),
             query,
             headers: &headers,
-            https: true,
+            https: self.tls.starts_with("TLS"),
             content_length: self.length,
             has_body: self.length.is_some(),
         };
@@ -224,12 +231,13 @@ impl Ask {
             policy: portcullis_core::ClientPolicy::NONE,
             client: None,
         };
+        let is_tls = self.tls.starts_with("TLS");
         let conn = ConnMeta {
-            listener: "https".into(),
+            listener: if is_tls { "https" } else { self.tls }.into(),
             peer: None,
             proxy: None,
             local: None,
-            tls: Some(tls),
+            tls: is_tls.then_some(tls),
         };
         let client = pipeline.clients.trusted_proxies.view(self.peer.parse().unwrap(), &headers);
         pipeline.decide(&head, &conn, &client, &mut NoTrace).await
@@ -242,12 +250,52 @@ fn status(decision: &Decision) -> (u16, &'static str) {
         Verdict::Deny(refusal) => (refusal.status(), refusal.code()),
         Verdict::Forward(_) => (200, ""),
         Verdict::Preflight(_) => (204, ""),
+        Verdict::Redirect(_) => (308, ""),
     }
 }
 
 #[track_caller]
 fn check(decision: &Decision, expected: u16, code: &str) {
     assert_eq!(status(decision), (expected, code));
+}
+
+#[tokio::test]
+async fn cleartext_is_judged_after_the_host_and_before_the_route() {
+    let mut rules = pipeline(vec![("/open/{*rest}", route("open", &["GET", "POST"], public()))]);
+    let http = |target| Ask { tls: "http", ..get(target) };
+    check(&http("/open/a").of(&rules).await, 308, "");
+    check(&http("/nothing").of(&rules).await, 308, "");
+    check(&http("/open/a").method("POST").of(&rules).await, 403, "tls-required");
+    check(&http("/open/a").method("OPTIONS").of(&rules).await, 403, "tls-required");
+    let preflight = http("/open/a").method("OPTIONS").with("origin", "https://ui.test");
+    let preflight = preflight.with("access-control-request-method", "POST");
+    check(&preflight.of(&rules).await, 403, "tls-required");
+    let foreign = Ask { host: "evil.test", ..http("/open/a") };
+    check(&foreign.of(&rules).await, 421, "host-not-allowed");
+    let denied = Ask { peer: "192.0.2.7", ..http("/open/a") };
+    check(&denied.of(&rules).await, 403, "client-not-allowed");
+    check(&Ask { tls: "plain", ..get("/open/a") }.of(&rules).await, 200, "");
+    check(&Ask { tls: "gone", ..get("/open/a") }.of(&rules).await, 403, "tls-required");
+    rules.flood = Some(FloodGuard { limiter: limiter("flood", 1), origin: Origin(3) });
+    check(&http("/open/a").of(&rules).await, 308, "");
+    check(&http("/open/a").of(&rules).await, 429, "rate-limited");
+}
+
+/// The port that counts is that of where the client is sent.
+#[tokio::test]
+async fn nobody_is_sent_to_a_host_that_is_not_served() {
+    let mut rules = pipeline(vec![("/{*rest}", route("all", &["GET"], public()))]);
+    let entry = |pattern: &str| HostEntry {
+        pattern: HostPattern::parse(pattern).unwrap(),
+        tls12: false,
+        clients: None,
+        origin: Origin(1),
+    };
+    rules.hosts = HostAllowList::new([entry("api.test:443"), entry("old.test:8080")], []);
+    let at = |host| Ask { tls: "http", host, ..get("/") };
+    check(&at("api.test").of(&rules).await, 308, "");
+    check(&at("api.test:8080").of(&rules).await, 308, "");
+    check(&at("old.test:8080").of(&rules).await, 421, "host-not-allowed");
 }
 
 #[tokio::test]

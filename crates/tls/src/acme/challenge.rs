@@ -40,6 +40,12 @@ pub struct Challenge {
     pub key_authorization: Secret,
 }
 
+impl Challenge {
+    pub(crate) fn unsolved(&self, reason: impl Into<String>) -> SolveError {
+        SolveError { kind: self.kind, name: self.name.clone(), reason: reason.into() }
+    }
+}
+
 impl fmt::Debug for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Challenge")

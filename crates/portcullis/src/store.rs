@@ -1,0 +1,109 @@
+//! The durable store of the process: opened at start, the same until its end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use portcullis_authn::identity::generate_key_pem;
+use portcullis_config::snapshot::{IdentityTerms, Snapshot, StateTerms};
+use portcullis_core::{Clock, Secret};
+use portcullis_state::{
+    Durable, DurableError, EncryptionKey, Kind, OpenError, SqliteDurable, StateError, StateFolder,
+    made_key,
+};
+use thiserror::Error;
+
+/// The file of the store in the state folder, where the configuration names none.
+const FILE: &str = "state.db";
+
+/// Where the identity token's key is in the store.
+const IDENTITY: &str = "identity";
+
+/// Where versions without a store kept the identity token's key, in the state folder.
+const IDENTITY_FILE: &str = "identity.pem";
+
+/// Why there is no store, or not what is needed of it.
+#[derive(Debug, Error)]
+pub(crate) enum StoreError {
+    /// It cannot be opened.
+    #[error("state.durable: {0}")]
+    Open(#[from] OpenError),
+    /// The identity token's key cannot be had.
+    #[error("the identity token's key: {0}")]
+    Identity(#[from] DurableError),
+    /// The identity token's key of an earlier version cannot be read.
+    #[error("the identity token's key of an earlier version: {0}")]
+    IdentityFile(#[from] StateError),
+    /// The file says something else than at the start.
+    #[error("a change of {0} needs a restart")]
+    Changed(&'static str),
+}
+
+/// The store, and what the file said of it.
+#[derive(Debug)]
+pub(crate) struct Store {
+    durable: Arc<dyn Durable>,
+    terms: StateTerms,
+    folder: StateFolder,
+}
+
+/// Where the store is that `terms` ask for.
+pub(crate) fn place(terms: &StateTerms, folder: &StateFolder) -> PathBuf {
+    terms.durable.clone().unwrap_or_else(|| folder.path().join(FILE))
+}
+
+/// The key that `terms` give; `None` where it is one that is made.
+pub(crate) fn given_key(terms: &StateTerms) -> Option<EncryptionKey> {
+    terms.encryption_key.as_ref().and_then(EncryptionKey::new)
+}
+
+impl Store {
+    /// Opens the store that `terms` ask for. Blocks on the disk.
+    pub(crate) fn open(
+        terms: StateTerms,
+        folder: StateFolder,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        let file = place(&terms, &folder);
+        let key = given_key(&terms).map_or_else(|| made_key(&folder, &file), Ok)?;
+        let durable = Arc::new(SqliteDurable::open(&file, key, clock)?);
+        Ok(Self { durable, terms, folder })
+    }
+
+    /// The records and leases.
+    pub(crate) fn durable(&self) -> &Arc<dyn Durable> {
+        &self.durable
+    }
+
+    /// Puts the kept keys into `snapshot`, where the file gives none. Fails where it asks for
+    /// another store than this one.
+    pub(crate) async fn complete(&self, snapshot: &mut Snapshot) -> Result<(), StoreError> {
+        let asked = &snapshot.state;
+        if place(asked, &self.folder) != place(&self.terms, &self.folder) {
+            return Err(StoreError::Changed("state.durable"));
+        }
+        if asked.encryption_key != self.terms.encryption_key {
+            return Err(StoreError::Changed("state.encryption_key"));
+        }
+        let IdentityTerms { is_used, signing_key, .. } = &mut snapshot.identity;
+        if *is_used && signing_key.is_none() {
+            *signing_key = Some(self.identity_key().await?);
+        }
+        Ok(())
+    }
+
+    /// The identity token's key: the one kept, or one taken over from an earlier version, or a new
+    /// one, kept from now on.
+    async fn identity_key(&self) -> Result<Secret, StoreError> {
+        if let Some(kept) = self.durable.get(Kind::SigningKey, IDENTITY).await? {
+            return Ok(kept);
+        }
+        let first = match self.folder.find(IDENTITY_FILE)? {
+            Some(earlier) => {
+                tracing::info!(file = IDENTITY_FILE, "kept in the state from now on");
+                earlier
+            }
+            None => Secret::new(generate_key_pem()),
+        };
+        Ok(self.durable.put_first(Kind::SigningKey, IDENTITY, &first).await?)
+    }
+}

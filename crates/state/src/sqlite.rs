@@ -1,0 +1,241 @@
+//! The durable store in one SQLite file: sealed records and leases, shared by all processes of a
+//! machine that open the file.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use portcullis_core::{Clock, Secret};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+
+use crate::{Durable, DurableError, EncryptionKey, Kind};
+
+mod open;
+#[cfg(test)]
+mod tests;
+
+pub use open::{OpenError, made_key};
+
+/// Records and leases in one file. Clones share the connection.
+#[derive(Clone)]
+pub struct SqliteDurable(Arc<Shared>);
+
+struct Shared {
+    file: Box<Path>,
+    connection: Mutex<Connection>,
+    key: EncryptionKey,
+    clock: Clock,
+}
+
+/// Why a statement did not do its work.
+enum Failure {
+    Sealed,
+    Sqlite(rusqlite::Error),
+    Randomness,
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl SqliteDurable {
+    /// Opens the store in `file`, making it and its folder where they are missing. Blocks on the
+    /// disk. Fails where others than its owner could read or replace it, where it was sealed with
+    /// another key, and where it is something else or of a later version.
+    pub fn open(file: &Path, key: EncryptionKey, clock: Clock) -> Result<Self, OpenError> {
+        let connection = open::open(file, &key)?;
+        Ok(Self::with(connection, file, key, clock))
+    }
+
+    /// The same for a store that is only looked at: `None` where there is none yet, and none is
+    /// made.
+    pub fn open_existing(
+        file: &Path,
+        key: EncryptionKey,
+        clock: Clock,
+    ) -> Result<Option<Self>, OpenError> {
+        let connection = open::open_existing(file, &key)?;
+        Ok(connection.map(|connection| Self::with(connection, file, key, clock)))
+    }
+
+    /// Where the store is.
+    pub fn file(&self) -> &Path {
+        &self.0.file
+    }
+
+    fn with(connection: Connection, file: &Path, key: EncryptionKey, clock: Clock) -> Self {
+        let connection = Mutex::new(connection);
+        Self(Arc::new(Shared { file: file.into(), connection, key, clock }))
+    }
+
+    /// Does `work` where it may block, one at a time.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection, &Shared) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<Result<T, Failure>, DurableError> {
+        let shared = Arc::clone(&self.0);
+        let task = move || work(&mut shared.connection.lock(), &shared);
+        tokio::task::spawn_blocking(task).await.map_err(|error| unavailable(&error))
+    }
+
+    /// The same for work on one record.
+    async fn on_record<T: Send + 'static>(
+        &self,
+        kind: Kind,
+        key: &str,
+        work: impl FnOnce(&mut Connection, &Shared, &str) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, DurableError> {
+        let name = key.to_owned();
+        let done = self.run(move |connection, shared| work(connection, shared, &name)).await?;
+        done.map_err(|failure| failure.of_record(kind, key))
+    }
+}
+
+impl Shared {
+    fn seal(&self, kind: Kind, key: &str, value: &Secret) -> Result<Vec<u8>, Failure> {
+        self.key.seal(kind.as_str(), key, value).ok_or(Failure::Randomness)
+    }
+
+    fn unseal(&self, kind: Kind, key: &str, sealed: &[u8]) -> Result<Secret, Failure> {
+        self.key.open(kind.as_str(), key, sealed).ok_or(Failure::Sealed)
+    }
+}
+
+const GET: &str = "SELECT sealed FROM records WHERE kind = ?1 AND key = ?2";
+const LIST: &str = "SELECT key, sealed FROM records WHERE kind = ?1 ORDER BY key";
+const PUT: &str = "INSERT INTO records (kind, key, sealed) VALUES (?1, ?2, ?3) \
+                   ON CONFLICT (kind, key) DO UPDATE SET sealed = excluded.sealed";
+const PUT_FIRST: &str = "INSERT INTO records (kind, key, sealed) VALUES (?1, ?2, ?3) \
+                         ON CONFLICT (kind, key) DO NOTHING";
+const REMOVE: &str = "DELETE FROM records WHERE kind = ?1 AND key = ?2";
+const LEASE: &str = "INSERT INTO leases (name, holder, ends) VALUES (?1, ?2, ?3) \
+                     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, \
+                     ends = excluded.ends WHERE holder = excluded.holder OR ends <= ?4";
+const RELEASE: &str = "DELETE FROM leases WHERE name = ?1 AND holder = ?2";
+
+#[async_trait]
+impl Durable for SqliteDurable {
+    async fn get(&self, kind: Kind, key: &str) -> Result<Option<Secret>, DurableError> {
+        self.on_record(kind, key, move |connection, shared, key| {
+            let sealed = sealed(connection, kind, key)?;
+            sealed.map(|sealed| shared.unseal(kind, key, &sealed)).transpose()
+        })
+        .await
+    }
+
+    async fn put(&self, kind: Kind, key: &str, value: &Secret) -> Result<(), DurableError> {
+        let value = value.clone();
+        self.on_record(kind, key, move |connection, shared, key| {
+            let sealed = shared.seal(kind, key, &value)?;
+            connection.prepare_cached(PUT)?.execute(params![kind.as_str(), key, sealed])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn put_first(
+        &self,
+        kind: Kind,
+        key: &str,
+        value: &Secret,
+    ) -> Result<Secret, DurableError> {
+        let value = value.clone();
+        self.on_record(kind, key, move |connection, shared, key| {
+            let ours = shared.seal(kind, key, &value)?;
+            let both = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            both.prepare_cached(PUT_FIRST)?.execute(params![kind.as_str(), key, ours])?;
+            let kept = sealed(&both, kind, key)?;
+            both.commit()?;
+            kept.map_or(Ok(value), |kept| shared.unseal(kind, key, &kept))
+        })
+        .await
+    }
+
+    async fn remove(&self, kind: Kind, key: &str) -> Result<(), DurableError> {
+        self.on_record(kind, key, move |connection, _, key| {
+            connection.prepare_cached(REMOVE)?.execute(params![kind.as_str(), key])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn list(&self, kind: Kind) -> Result<Vec<(String, Secret)>, DurableError> {
+        let rows = self.run(move |connection, _| {
+            let mut statement = connection.prepare_cached(LIST)?;
+            let rows =
+                statement.query_map([kind.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<Vec<(String, Vec<u8>)>, _>>()?)
+        });
+        let rows = rows.await?.map_err(Failure::without_record)?;
+        let open = |(key, sealed): (String, Vec<u8>)| match self.0.unseal(kind, &key, &sealed) {
+            Ok(value) => Ok((key, value)),
+            Err(failure) => Err(failure.of_record(kind, &key)),
+        };
+        rows.into_iter().map(open).collect()
+    }
+
+    async fn lease(&self, name: &str, holder: &str, term: Duration) -> Result<bool, DurableError> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        let taken = self.run(move |connection, shared| {
+            let one = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            // Asked for with the lock in hand: whoever waited for it may have waited long.
+            let now = shared.clock.now();
+            let (ends, now) = (nanos(now.plus(term)), nanos(now));
+            let changed = one.prepare_cached(LEASE)?.execute(params![name, holder, ends, now])?;
+            one.commit()?;
+            Ok(changed > 0)
+        });
+        taken.await?.map_err(Failure::without_record)
+    }
+
+    async fn release(&self, name: &str, holder: &str) -> Result<(), DurableError> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        let released = self.run(move |connection, _| {
+            connection.prepare_cached(RELEASE)?.execute(params![name, holder])?;
+            Ok(())
+        });
+        released.await?.map_err(Failure::without_record)
+    }
+}
+
+impl Failure {
+    fn of_record(self, kind: Kind, key: &str) -> DurableError {
+        match self {
+            Self::Sealed => DurableError::Sealed { kind, key: key.to_owned() },
+            Self::Sqlite(_) | Self::Randomness => self.without_record(),
+        }
+    }
+
+    fn without_record(self) -> DurableError {
+        match self {
+            Self::Sqlite(error) => unavailable(&error),
+            Self::Randomness => unavailable(&"the system gives no random bytes"),
+            Self::Sealed => unavailable(&"a record cannot be opened"),
+        }
+    }
+}
+
+fn sealed(connection: &Connection, kind: Kind, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let mut statement = connection.prepare_cached(GET)?;
+    Ok(statement.query_row(params![kind.as_str(), key], |row| row.get(0)).optional()?)
+}
+
+/// As SQLite keeps it: signed. Good until the year 2262.
+fn nanos(at: portcullis_core::Timestamp) -> i64 {
+    i64::try_from(at.unix_nanos()).unwrap_or(i64::MAX)
+}
+
+fn unavailable(reason: &impl fmt::Display) -> DurableError {
+    DurableError::Unavailable { reason: reason.to_string() }
+}
+
+impl fmt::Debug for SqliteDurable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SqliteDurable").field(&self.0.file).finish()
+    }
+}
