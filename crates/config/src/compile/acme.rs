@@ -67,7 +67,7 @@ impl raw::Acme {
         context: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<AcmeTerms> {
-        let Self { directory, contact, challenge, external_account, trust, names, dns } = self;
+        let Self { directory, contact, challenge, dns, external_account, trust, names } = self;
         let directory = secure_url(directory, &at.key("directory"), problems);
         let contact = addresses(contact, &at.key("contact"), problems);
         let external_account = match external_account {
@@ -87,7 +87,6 @@ impl raw::Acme {
             (None, None) => None,
         };
         let challenge = challenge.kind();
-        // With `--no-files` there may be none of what is said.
         let has_dns = dns.is_some();
         let dns = dns.and_then(|dns| dns.compile(&at.key("dns"), context, problems));
         check_ways(challenge, has_dns, at, around, context, problems);

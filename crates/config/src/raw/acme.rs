@@ -20,6 +20,9 @@ pub struct Acme {
     pub contact: Items<String>,
     /// How names are proved. Wildcards are always proved by `dns-01`. Default: `tls-alpn-01`.
     pub challenge: Challenge,
+    /// How TXT records are set, for `dns-01`. Default: no way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<AcmeDns>,
     /// The account at the authority that this one is bound to. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_account: Option<ExternalAccount>,
@@ -30,10 +33,6 @@ pub struct Acme {
     /// and that `files` and `self_signed` have no certificate for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names: Option<Items<String>>,
-    /// How TXT records are set: `{exec: path}` or `{rfc2136: …}`; `dns-01` needs it, and with it
-    /// every wildcard. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dns: Option<AcmeDns>,
 }
 
 impl Default for Acme {
@@ -42,10 +41,10 @@ impl Default for Acme {
             directory: portcullis_tls::acme::DEFAULT_DIRECTORY.to_owned(),
             contact: Items::default(),
             challenge: Challenge::default(),
+            dns: None,
             external_account: None,
             trust: None,
             names: None,
-            dns: None,
         }
     }
 }
