@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod bodies;
+mod certificate_formats;
 mod certificates;
 mod config;
 mod conformance;
@@ -36,12 +37,14 @@ mod proxy_protocol;
 mod redirects;
 mod regressions;
 mod reload;
+mod scanners;
 mod settings;
 mod slow;
 mod soak;
 mod state;
 mod streams;
 mod tidy;
+mod tls_policy;
 mod tokens;
 mod unix_socket;
 mod upgrade;

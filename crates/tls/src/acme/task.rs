@@ -344,7 +344,7 @@ pub(super) fn serve(name: &str, kept: &Kept, plan: &AcmePlan) {
 }
 
 /// Whether what was issued is for the name, belongs to its key and is in force.
-fn check(
+pub(super) fn check(
     name: &str,
     issued: &CertificateRecord,
     now: Timestamp,
