@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod bodies;
+mod certificate_formats;
 mod certificates;
 mod config;
 mod conformance;
@@ -43,6 +44,7 @@ mod soak;
 mod state;
 mod streams;
 mod tidy;
+mod tls_policy;
 mod tokens;
 mod unix_socket;
 mod upgrade;

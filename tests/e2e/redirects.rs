@@ -240,7 +240,7 @@ fn c35_a_challenge_is_neither_redirected_nor_asked_for_anything_else() {
         assert!(matches!(status, 400 | 404), "{dots}: {status}");
         assert_eq!(location, None, "{dots}");
     }
-    assert_eq!(get(&format!("{path}/unknown"), "other.test"), (421, None));
+    assert_eq!(get(&format!("{path}/unknown"), "other.test"), (404, None));
     // The limit of the route does not hold the redirect, which is no request of the route.
     let (status, location) = get("/", "api.test");
     assert_eq!((status, location.as_deref()), (308, Some("https://api.test/")));

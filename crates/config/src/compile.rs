@@ -1,6 +1,8 @@
 //! From the raw types to the snapshot: what each section means, and what does not fit together.
 
 mod access;
+mod acme;
+mod acme_dns;
 mod admin;
 mod certificates;
 mod check;

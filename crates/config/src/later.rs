@@ -7,7 +7,6 @@ const KEYS: &[&str] = &[
     "accounts",
     "admin.page",
     "api_keys",
-    "certificates.acme",
     "hosts[].tls.client_certificates",
     "issuers[].introspection",
     "issuers[].proof",

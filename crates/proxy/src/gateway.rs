@@ -118,7 +118,7 @@ impl ProxyHttp for Gateway {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         ctx.note_raw(session.req_header());
         let client = ctx.note_client(&session.req_header().headers);
-        if let Some(outcome) = acme::pending(session.req_header(), ctx).await {
+        if let Some(outcome) = acme::outcome(session.req_header(), ctx).await {
             set_timeouts(session, ctx);
             self.close_if_draining(session);
             return acme::answer(session, ctx, outcome).await.map(|()| true);

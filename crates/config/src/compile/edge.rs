@@ -41,7 +41,7 @@ impl Edge {
         let root = At::root();
         let hosts = Hosts::compile(hosts, context, problems);
         let at = root.key("certificates");
-        let certificates = certificates.compile(&at, &hosts, context, problems);
+        let certificates = certificates.compile(&at, &hosts, listeners, context, problems);
         if let (Some(listeners), Some(certificates)) = (listeners, &certificates) {
             coverage::check(listeners, certificates, &hosts, context, problems);
         }

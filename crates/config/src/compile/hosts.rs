@@ -94,6 +94,11 @@ impl Hosts {
         }))
     }
 
+    /// Whether some entry could not be read, so that a name that is not found says nothing.
+    pub(super) const fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
     /// How many entries there are.
     pub(super) const fn len(&self) -> usize {
         self.entries.len()

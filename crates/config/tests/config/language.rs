@@ -7,9 +7,8 @@ use portcullis_config::{LoadOptions, check_text};
 use crate::options;
 
 /// Paths of what later versions bring, in the order of the file.
-const LATER: [&str; 24] = [
+const LATER: [&str; 23] = [
     "listeners[0].tls.client_certificates",
-    "certificates.acme",
     "state.when_unreachable",
     "secrets",
     "issuers[0].proof",
