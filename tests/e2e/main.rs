@@ -8,6 +8,7 @@
 mod bodies;
 mod certificate_formats;
 mod certificates;
+mod client_certificates;
 mod config;
 mod conformance;
 mod conformance_responses;
@@ -37,6 +38,7 @@ mod proxy_protocol;
 mod redirects;
 mod regressions;
 mod reload;
+mod scanners;
 mod settings;
 mod slow;
 mod soak;

@@ -2,12 +2,14 @@
 
 mod admin;
 mod certificate_events;
+mod certificates;
 mod check;
 mod cli;
 mod demo;
 mod descriptors;
 mod events;
 mod explain;
+mod explain_handshake;
 mod handover;
 mod listeners;
 mod logs;

@@ -1,6 +1,5 @@
 //! Which of several certificates a client is shown.
 
-use std::collections::HashMap;
 use std::fs;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -18,8 +17,8 @@ use time::OffsetDateTime;
 
 use crate::acceptor_tests::{TLS12, TLS13, client_of, shake};
 use crate::{
-    CertificateSources, CertificateStore, FilePair, Minimum, Protocol, TlsAcceptor, TlsPlan,
-    provider,
+    CertificateSources, CertificateStore, ClientTrusts, FilePair, HandshakePolicy, Minimum,
+    Protocol, TlsAcceptor, TlsPlan, provider,
 };
 
 const NOW: u64 = 1_700_000_000;
@@ -73,8 +72,9 @@ impl Listener {
         let clock = Clock::manual(Timestamp::from_unix_seconds(NOW));
         let acceptor = TlsAcceptor::new(TlsPlan {
             certificates: CertificateStore::open(&sources, None, clock.clone()).unwrap(),
-            minimum,
-            by_name: HashMap::new(),
+            policy: HandshakePolicy { minimum, clients: None },
+            by_name: Vec::new(),
+            trusts: ClientTrusts::default(),
             without_sni: None,
             protocols: vec![Protocol::Http11],
         });
@@ -231,8 +231,9 @@ fn a_wildcard_shows_nothing_to_names_that_are_no_hosts() {
     assert!(store.expects("app.TEST.") && !store.expects("evil.test"));
     let plan = |without_sni: Option<&str>| TlsPlan {
         certificates: store.clone(),
-        minimum: Minimum::Tls13,
-        by_name: HashMap::new(),
+        policy: HandshakePolicy { minimum: Minimum::Tls13, clients: None },
+        by_name: Vec::new(),
+        trusts: ClientTrusts::default(),
         without_sni: without_sni.map(str::to_owned),
         protocols: vec![Protocol::Http11],
     };

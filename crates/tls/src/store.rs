@@ -172,6 +172,10 @@ impl CertificateStore {
         entries.iter().map(|entry| entry.status(now)).collect()
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
     pub(crate) fn ticketer(&self) -> Arc<dyn ProducesTickets> {
         Arc::clone(&self.shared.tickets) as Arc<dyn ProducesTickets>
     }
