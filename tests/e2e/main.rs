@@ -8,6 +8,7 @@
 mod bodies;
 mod certificate_formats;
 mod certificates;
+mod client_certificates;
 mod config;
 mod conformance;
 mod conformance_responses;

@@ -11,7 +11,7 @@ use portcullis_policy::{Handover, IdentitySigner};
 use portcullis_proxy::metrics::raise;
 use portcullis_proxy::{Decisions, Metrics, Pool, Recorder};
 use portcullis_state::Durable;
-use portcullis_tls::CertificateStore;
+use portcullis_tls::{CertificateStore, ClientTrusts};
 use prometheus::Registry;
 use serde_json::{Value, json};
 
@@ -50,6 +50,8 @@ pub(crate) struct Running {
     pub handover: Handover,
     /// Certificates.
     pub certificates: CertificateStore,
+    /// Whom clients' certificates come from.
+    pub trusts: ClientTrusts,
     /// Signs identity tokens, where a route asks for it.
     pub identity: Option<Arc<IdentitySigner>>,
     /// Upstreams by name.
@@ -129,6 +131,7 @@ impl Runtime {
         old.handover.slots.keys().filter(gone).for_each(|name| self.metrics.forget_slots(name));
         let gone = |name: &&Arc<str>| !running.handover.keys.contains_key(*name);
         old.handover.keys.keys().filter(gone).for_each(|name| self.metrics.forget_issuer(name));
+        old.trusts.retire(&running.trusts);
         self.running.store(Arc::new(running));
         self.metrics.process.reloads.with_label_values(&["taken"]).inc();
         self.note_taken();
@@ -289,5 +292,20 @@ impl Running {
             (name.to_string(), endpoints.collect::<Vec<_>>().into())
         };
         self.pools.iter().map(one).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    /// Whom clients' certificates come from, for `/readyz`.
+    pub(crate) fn client_certificates_json(&self) -> Value {
+        let one = |status: portcullis_tls::ClientTrustStatus| {
+            json!({
+                "mode": status.terms.mode.to_string(),
+                "trust": status.terms.trust,
+                "authorities": status.authorities,
+                "crl": status.terms.crls,
+                "crl_next_update": status.next_update.map(Timestamp::rfc3339),
+                "last_error": status.last_error,
+            })
+        };
+        self.trusts.status().into_iter().map(one).collect::<Vec<_>>().into()
     }
 }

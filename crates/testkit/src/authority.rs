@@ -27,8 +27,10 @@ pub enum Trust {
 /// A private certificate authority.
 #[derive(Debug)]
 pub struct CertificateAuthority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub(crate) issuer: Issuer<'static, KeyPair>,
+    pub(crate) pem: String,
+    /// What is sent after the certificates it signs: nothing where it is a root.
+    pub(crate) chain: String,
 }
 
 /// A certificate and its key, both PEM.
@@ -57,7 +59,7 @@ impl CertificateAuthority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().expect("a key");
         let pem = params.self_signed(&key).expect("a certificate").pem();
-        Self { issuer: Issuer::new(params, key), pem }
+        Self { issuer: Issuer::new(params, key), pem, chain: String::new() }
     }
 
     /// Its own certificate, PEM.
@@ -126,13 +128,13 @@ impl CertificateAuthority {
         CertificateParams::new(names).expect("valid names")
     }
 
-    fn sign(&self, params: &CertificateParams) -> Pair {
+    pub(crate) fn sign(&self, params: &CertificateParams) -> Pair {
         self.sign_for(params, &KeyPair::generate().expect("a key"))
     }
 
     fn sign_for(&self, params: &CertificateParams, key: &KeyPair) -> Pair {
-        let certificate = params.signed_by(key, &self.issuer).expect("a certificate").pem();
-        Pair { certificate, key: key.serialize_pem() }
+        let leaf = params.signed_by(key, &self.issuer).expect("a certificate").pem();
+        Pair { certificate: format!("{leaf}{}", self.chain), key: key.serialize_pem() }
     }
 }
 
@@ -153,7 +155,7 @@ impl Pair {
         Arc::new(config.with_single_cert(self.chain(), self.private_key()).expect("a pair"))
     }
 
-    fn chain(&self) -> Vec<CertificateDer<'static>> {
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
         certificates(&self.certificate)
     }
 
@@ -178,22 +180,29 @@ fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
 /// Settings of a client.
 pub(crate) fn client_config(
     trust: &Trust,
+    shown: Option<&Pair>,
     protocols: &[&str],
     versions: &[&'static rustls::SupportedProtocolVersion],
 ) -> Arc<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)
         .expect("versions");
-    let mut config = match trust {
-        Trust::Anybody => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Everything))
-            .with_no_client_auth(),
+    let builder = match trust {
+        Trust::Anybody => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Everything))
+        }
         Trust::Authority(pem) => {
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(certificates(pem));
-            builder.with_root_certificates(roots).with_no_client_auth()
+            builder.with_root_certificates(roots)
         }
+    };
+    let mut config = match shown {
+        Some(pair) => {
+            let shown = builder.with_client_auth_cert(pair.chain(), pair.private_key());
+            shown.expect("a pair")
+        }
+        None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     Arc::new(config)
