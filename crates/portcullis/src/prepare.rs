@@ -112,6 +112,7 @@ pub(crate) fn prepare(
         view: snapshot.redacted,
         handover,
         certificates,
+        acme: snapshot.tls.acme,
         identity: identity.clone(),
         pools: pools.clone(),
         routes: snapshot.pipeline.routes.names().clone(),

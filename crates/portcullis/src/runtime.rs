@@ -12,6 +12,7 @@ use portcullis_proxy::metrics::raise;
 use portcullis_proxy::{Decisions, Metrics, Pool, Recorder};
 use portcullis_state::Durable;
 use portcullis_tls::CertificateStore;
+use portcullis_tls::acme::AcmeSettings;
 use prometheus::Registry;
 use serde_json::{Value, json};
 
@@ -50,6 +51,8 @@ pub(crate) struct Running {
     pub handover: Handover,
     /// Certificates.
     pub certificates: CertificateStore,
+    /// How certificates are ordered, where they are.
+    pub acme: Option<AcmeSettings>,
     /// Signs identity tokens, where a route asks for it.
     pub identity: Option<Arc<IdentitySigner>>,
     /// Upstreams by name.
@@ -220,8 +223,9 @@ impl Runtime {
     /// Each certificate, and why what is kept of it could not be read.
     pub(crate) async fn certificates(&self) -> (Vec<View>, Option<String>) {
         let (records, error) = self.attempts.read(&**self.durable()).await;
-        let status = self.running().certificates.status();
-        (status.into_iter().map(|status| View::new(status, &records)).collect(), error)
+        let running = self.running();
+        let view = |status| View::new(status, &records, running.acme.as_ref());
+        (running.certificates.status().into_iter().map(view).collect(), error)
     }
 
     /// Brings gauges that are counted elsewhere up to date, before they are shown.
