@@ -1,12 +1,14 @@
 //! From http to https: what is sent there, what is refused, and that nothing else happens. C35 but
 //! for tokens that are pending.
 
+use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use portcullis_testkit::browser::Browser;
 use portcullis_testkit::poll::until_true;
 use portcullis_testkit::process::run;
-use portcullis_testkit::{Answer, Client, Request, marker, tools};
+use portcullis_testkit::{Answer, Client, Reply, Request, marker, tools};
 
 use crate::world::{ADMIN_TOKEN, BASE, ISSUERS, UPSTREAMS, World};
 
@@ -402,4 +404,25 @@ fn explain_tells_which_listener_and_where_to() {
     assert!(text.contains("to upstream u"), "{text}");
     let (code, text) = explain(&["--listener", "nothing", "GET", "http://api.test/a"]);
     assert_eq!(code, 1, "{text}");
+}
+
+/// What somebody types who does not know of https.
+#[test]
+fn a_browser_is_led_to_the_page() {
+    if tools::chromium().is_none() {
+        return;
+    }
+    let world = World::start(&[&base(), UPSTREAMS, REST]);
+    let https = world.gateway.address("https");
+    let page = "<p id=told></p><script>told.textContent = location.protocol</script>";
+    let page = Reply::new(200, page).field("content-type", "text/html");
+    world
+        .upstream
+        .answer("GET /page ", page.field("content-security-policy", "default-src 'unsafe-inline'"));
+    let plain = format!("api.test:{}", world.gateway.address("plain").port());
+    let browser =
+        Browser::new().map(&plain, world.gateway.address("plain")).map("api.test:443", https);
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let seen = browser.open(&format!("http://{plain}/page"), scratch).expect("a browser");
+    assert!(seen.stdout.contains(">https:</p>"), "{}{}", seen.stdout, seen.stderr);
 }

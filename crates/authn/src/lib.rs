@@ -8,6 +8,7 @@ pub mod bearer;
 pub mod identity;
 
 mod alg;
+mod certificate;
 mod claims;
 mod compact;
 mod error;
@@ -34,6 +35,7 @@ mod unverified;
 mod vectors;
 
 pub use alg::Alg;
+pub use certificate::{CLIENT_CERTIFICATE, of_certificate};
 pub use error::{AuthnError, TokenFailure};
 pub use issuer::Issuer;
 pub use key_cache::{KeyCache, KeyStatus};

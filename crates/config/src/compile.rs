@@ -1,11 +1,13 @@
 //! From the raw types to the snapshot: what each section means, and what does not fit together.
 
 mod access;
+mod access_certificates;
 mod acme;
 mod acme_dns;
 mod admin;
 mod certificates;
 mod check;
+mod client_certificates;
 mod clients;
 mod connections;
 mod context;

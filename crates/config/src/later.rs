@@ -7,17 +7,13 @@ const KEYS: &[&str] = &[
     "accounts",
     "admin.page",
     "api_keys",
-    "hosts[].tls.client_certificates",
     "issuers[].introspection",
     "issuers[].proof",
     "limits[].penalty",
-    "listeners[].tls.client_certificates",
     "logins",
     "policies",
     "report_only",
-    "routes[].access.also",
     "routes[].access.any_of[].api_key",
-    "routes[].access.any_of[].client_certificate",
     "routes[].access.any_of[].login",
     "routes[].access.policies",
     "routes[].request.schema",
@@ -36,7 +32,7 @@ const KEYS: &[&str] = &[
 const VALUES: &[(&str, &[&str])] = &[
     ("limits[].key", &["address_and_account"]),
     ("state.shared", &["redis"]),
-    ("routes[].access.any_of[]", &["api_key", "client_certificate", "login"]),
+    ("routes[].access.any_of[]", &["api_key", "login"]),
 ];
 
 /// Whether the key at `at` belongs to a later version.

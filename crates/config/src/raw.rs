@@ -6,6 +6,7 @@ pub mod acme;
 pub mod acme_dns;
 pub mod admin;
 pub mod certificates;
+pub mod client_certificates;
 pub mod clients;
 pub mod connections;
 pub mod cors;

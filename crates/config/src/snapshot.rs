@@ -14,7 +14,7 @@ use portcullis_core::Secret;
 use portcullis_limit::{Limiter, Slots};
 use portcullis_policy::{Pipeline, Role, UpstreamSettings};
 use portcullis_tls::acme::AcmeSettings;
-use portcullis_tls::{CertificateSources, Minimum, Protocol};
+use portcullis_tls::{CertificateSources, ClientTerms, HandshakePolicy, NamePolicy, Protocol};
 
 /// A compiled file.
 #[derive(Debug)]
@@ -80,8 +80,8 @@ pub struct ListenerPlan {
 /// TLS of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerTerms {
-    /// Oldest version, where no name says otherwise.
-    pub minimum: Minimum,
+    /// What is asked of clients, where no name says otherwise.
+    pub policy: HandshakePolicy,
 }
 
 /// Certificates and TLS by name.
@@ -91,10 +91,21 @@ pub struct TlsTerms {
     pub sources: CertificateSources,
     /// Whom certificates are ordered from; `None` where none are.
     pub acme: Option<AcmeSettings>,
-    /// Oldest version by host name; `*.` and a parent stands for one label more.
-    pub by_name: HashMap<String, Minimum>,
+    /// What host names say otherwise, the first entry for a name before others; `*.` and a parent
+    /// stands for one label more.
+    pub by_name: Vec<(String, NamePolicy)>,
     /// The name assumed for a client that sends none; `None` refuses it.
     pub without_sni: Option<String>,
+}
+
+impl Snapshot {
+    /// Whom clients' certificates must come from, for all listeners and names.
+    pub fn client_terms(&self) -> impl Iterator<Item = &ClientTerms> {
+        let of_listeners = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let of_listeners = of_listeners.filter_map(|terms| terms.policy.clients.as_ref());
+        let of_names = self.tls.by_name.iter().filter_map(|(_, own)| own.clients.as_ref());
+        of_listeners.chain(of_names.flatten())
+    }
 }
 
 /// Bounds and deadlines of connections.

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use crate::{ClientPolicy, ShownCertificate};
+
 /// One connection: made once at accept, shared by all its requests.
 #[derive(Clone, Debug)]
 pub struct ConnMeta {
@@ -38,4 +40,8 @@ pub struct TlsMeta {
     pub group: Option<&'static str>,
     /// Whether a ticket stood in for a full handshake.
     pub resumed: bool,
+    /// Which certificates were asked of the client.
+    pub policy: ClientPolicy,
+    /// The one it showed; `None` where it showed none.
+    pub client: Option<ShownCertificate>,
 }

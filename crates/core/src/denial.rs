@@ -49,6 +49,16 @@ pub enum Denial {
         /// The route's limit in bytes.
         maximum: u64,
     },
+    /// The certificate of the connection is good no more: it ended, was revoked, or nobody vouches
+    /// for it. On a new connection the client may show another.
+    CertificateInvalid {
+        /// What is wrong with it.
+        reason: Cow<'static, str>,
+    },
+    /// The client showed no certificate where one is needed.
+    CertificateMissing,
+    /// The client's certificate has none of the names that may come here.
+    CertificateNotAllowed,
     /// The client's address may not come here.
     ClientNotAllowed,
     /// As many requests at once as a limit allows are being served.
@@ -126,7 +136,9 @@ impl Denial {
         match self {
             Self::AmbiguousCredentials | Self::Malformed { .. } => 400,
             Self::CredentialInvalid { .. } | Self::CredentialMissing { .. } => 401,
-            Self::ClientNotAllowed
+            Self::CertificateMissing
+            | Self::CertificateNotAllowed
+            | Self::ClientNotAllowed
             | Self::OriginNotAllowed
             | Self::RoleMissing { .. }
             | Self::ScopeMissing { .. }
@@ -138,7 +150,7 @@ impl Denial {
             Self::TargetTooLong => 414,
             Self::MediaTypeNotAllowed => 415,
             Self::ExpectationUnknown => 417,
-            Self::HostNotAllowed => 421,
+            Self::CertificateInvalid { .. } | Self::HostNotAllowed => 421,
             Self::ConcurrencyLimited { .. } | Self::RateLimited { .. } => 429,
             Self::HeadTooLarge => 431,
             Self::TransferCodingUnknown => 501,
@@ -150,6 +162,9 @@ impl Denial {
         match self {
             Self::AmbiguousCredentials => "ambiguous-credentials",
             Self::BodyTooLarge { .. } => "body-too-large",
+            Self::CertificateInvalid { .. } => "client-certificate-invalid",
+            Self::CertificateMissing => "client-certificate-missing",
+            Self::CertificateNotAllowed => "client-certificate-not-allowed",
             Self::ClientNotAllowed => "client-not-allowed",
             Self::ConcurrencyLimited { .. } => "concurrency-limited",
             Self::CredentialInvalid { .. } => "credential-invalid",
@@ -177,6 +192,11 @@ impl Denial {
         match self {
             Self::AmbiguousCredentials => "More than one credential was sent",
             Self::BodyTooLarge { .. } => "The request body is too large",
+            Self::CertificateInvalid { .. } => {
+                "The client certificate of this connection is not good any more"
+            }
+            Self::CertificateMissing => "A client certificate is needed",
+            Self::CertificateNotAllowed => "This client certificate may not use this service",
             Self::ClientNotAllowed => "This address may not use this service",
             Self::ConcurrencyLimited { .. } => "Too many requests at the same time",
             Self::CredentialInvalid { .. } => "The credential is not valid",
@@ -202,9 +222,9 @@ impl Denial {
     /// What the log says beyond the code; never sent to the client.
     pub fn reason(&self) -> Cow<'_, str> {
         match self {
-            Self::CredentialInvalid { reason, .. } | Self::Malformed { reason } => {
-                Cow::Borrowed(reason)
-            }
+            Self::CertificateInvalid { reason }
+            | Self::CredentialInvalid { reason, .. }
+            | Self::Malformed { reason } => Cow::Borrowed(reason),
             Self::TlsRequired { reason } => Cow::Borrowed(reason),
             Self::RateLimited { limit, .. } => Cow::Owned(format!("limit {limit} is used up")),
             Self::ConcurrencyLimited { limit } => Cow::Owned(format!("limit {limit} is reached")),
@@ -216,6 +236,8 @@ impl Denial {
                 Cow::Owned(format!("scopes {} are needed", challenge.scope))
             }
             Self::AmbiguousCredentials
+            | Self::CertificateMissing
+            | Self::CertificateNotAllowed
             | Self::ClientNotAllowed
             | Self::CredentialMissing { .. }
             | Self::ExpectationUnknown
@@ -237,6 +259,9 @@ impl Denial {
         vec![
             Self::AmbiguousCredentials,
             Self::BodyTooLarge { maximum: 1 },
+            Self::CertificateInvalid { reason: "sample".into() },
+            Self::CertificateMissing,
+            Self::CertificateNotAllowed,
             Self::ClientNotAllowed,
             Self::ConcurrencyLimited { limit: "sample".into() },
             Self::CredentialInvalid { challenge: challenge.clone(), reason: "sample".into() },

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod authority;
+pub mod client_certificate;
 pub mod clock;
 pub mod conn;
 pub mod denial;
@@ -18,6 +19,9 @@ pub mod secret;
 
 pub use address::ClientKey;
 pub use authority::{Authority, Host, HostPattern};
+pub use client_certificate::{
+    AlternativeName, ClientCertificate, ClientPolicy, ShownCertificate, Vouch,
+};
 pub use clock::{Clock, Timestamp};
 pub use conn::{ConnMeta, TlsMeta};
 pub use denial::{Challenge, ChallengeError, Denial, Fault};

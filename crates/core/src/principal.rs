@@ -9,11 +9,11 @@ use crate::Timestamp;
 /// The party a credential stands for. Made only by `authn`, from a credential that was verified.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Principal {
-    /// Value of the subject claim.
+    /// Value of the subject claim, or whom a client's certificate names.
     pub subject: String,
     /// Name of the issuer in the file, as `access` uses it.
     pub issuer_name: Arc<str>,
-    /// The `iss` value.
+    /// The `iss` value, or the issuer of a client's certificate.
     pub issuer: Arc<str>,
     /// Scopes granted to the token.
     pub scopes: Vec<String>,

@@ -67,6 +67,9 @@ fn denial_fields(denial: &Denial, fields: &mut Vec<(HeaderName, HeaderValue)>) {
             fields.push((RETRY_AFTER, seconds(*retry_after)));
         }
         Denial::BodyTooLarge { .. }
+        | Denial::CertificateInvalid { .. }
+        | Denial::CertificateMissing
+        | Denial::CertificateNotAllowed
         | Denial::ClientNotAllowed
         | Denial::ConcurrencyLimited { .. }
         | Denial::ExpectationUnknown

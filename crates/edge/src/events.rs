@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use portcullis_core::{ConnMeta, Denial, Refusal, RequestId};
 use portcullis_tls::Alert;
+use rustls::{AlertDescription, CertificateError};
 use thiserror::Error;
 
 use crate::h2_gate::Ended;
@@ -35,6 +36,9 @@ pub enum HandshakeFailure {
     /// We answered the `ClientHello` with an alert.
     #[error("refused with {}", .0.as_str())]
     Alert(Alert),
+    /// The certificate of the client cannot be read.
+    #[error("{0}")]
+    Certificate(&'static str),
     /// No protocol of the listener was agreed on.
     #[error("the client did not ask for a protocol of this listener")]
     NoProtocol,
@@ -54,15 +58,40 @@ pub enum HandshakeFailure {
 
 impl HandshakeFailure {
     /// A stable word for metrics.
-    pub const fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Alert(alert) => alert.as_str(),
+            Self::Certificate(_) => "bad_certificate",
             Self::NoPreface => "no_preface",
             Self::NoProtocol => "no_protocol",
             Self::ProxyProtocol => "proxy_protocol",
             Self::TimedOut => "timed_out",
-            Self::Tls(_) => "tls",
+            Self::Tls(error) => certificate_alert(error).unwrap_or("tls"),
         }
+    }
+}
+
+/// The alert that a client is sent whose certificate is missing or not good; `None` where something
+/// else ended the handshake.
+fn certificate_alert(error: &io::Error) -> Option<&'static str> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::NoCertificatesPresented => Some("certificate_required"),
+        rustls::Error::InvalidCertificate(error) => Some(alert_of(error)),
+        _ => None,
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "rustls may add kinds; each has an alert")]
+fn alert_of(error: &CertificateError) -> &'static str {
+    match AlertDescription::from(error.clone()) {
+        AlertDescription::AccessDenied => "access_denied",
+        AlertDescription::BadCertificate => "bad_certificate",
+        AlertDescription::CertificateExpired => "certificate_expired",
+        AlertDescription::CertificateRevoked => "certificate_revoked",
+        AlertDescription::DecryptError => "decrypt_error",
+        AlertDescription::UnknownCA => "unknown_ca",
+        AlertDescription::UnsupportedCertificate => "unsupported_certificate",
+        _ => "certificate_unknown",
     }
 }
 

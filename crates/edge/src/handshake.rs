@@ -2,9 +2,9 @@
 
 use std::io;
 
-use portcullis_core::TlsMeta;
+use portcullis_core::{ClientPolicy, ShownCertificate, TlsMeta};
 use portcullis_tls::acme::asks_for_proof;
-use portcullis_tls::{Alert, Protocol, TlsAcceptor};
+use portcullis_tls::{Alert, Chosen, ClientTrust, Protocol, TlsAcceptor};
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, ServerConnection, SupportedCipherSuite};
 use tokio_rustls::server::TlsStream;
@@ -41,15 +41,34 @@ pub(crate) async fn accept(
     if asks_for_proof(&start.client_hello()) {
         return proof::accept(start, acceptor).await.map(Accepted::Proved);
     }
-    let config = match acceptor.config_for(&start.client_hello()) {
-        Ok(config) => config,
+    let Chosen { config, policy, trust } = match acceptor.choose(&start.client_hello()) {
+        Ok(chosen) => chosen,
         Err(alert) => return Err(turn_down(start, alert).await),
     };
-    let stream = start.into_stream(config).await.map_err(HandshakeFailure::Tls)?;
+    let stream = match start.into_stream(config).into_fallible().await {
+        Ok(stream) => stream,
+        Err((error, io)) => {
+            // A client of TLS 1.3 may have sent a request already, and would lose the alert that
+            // tells it what is wrong with its certificate.
+            linger::close(Transport::Plain(io), &[]).await;
+            return Err(HandshakeFailure::Tls(error));
+        }
+    };
     let (_, session) = stream.get_ref();
     let protocol = agreed_protocol(session, acceptor).ok_or(HandshakeFailure::NoProtocol)?;
     let meta = meta(session).ok_or_else(|| HandshakeFailure::Tls(io::ErrorKind::Other.into()))?;
+    let client = shown(session, trust.as_ref())?;
+    let meta = TlsMeta { policy, client, ..meta };
     Ok(Accepted::Secured(Secured { stream: Box::new(stream), meta, protocol }))
+}
+
+/// The certificate that the client showed, now or in the session that goes on.
+fn shown(
+    session: &ServerConnection,
+    trust: Option<&ClientTrust>,
+) -> Result<Option<ShownCertificate>, HandshakeFailure> {
+    let (Some(trust), Some(sent)) = (trust, session.peer_certificates()) else { return Ok(None) };
+    trust.shown(sent).map(Some).map_err(HandshakeFailure::Certificate)
 }
 
 /// rustls can only be told to accept, so the alert is written as it stands in the RFC.
@@ -71,6 +90,8 @@ fn meta(session: &ServerConnection) -> Option<TlsMeta> {
         cipher_suite: session.negotiated_cipher_suite().map_or("", cipher_suite),
         group: session.negotiated_key_exchange_group().map(|group| named_group(group.name())),
         resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+        policy: ClientPolicy::NONE,
+        client: None,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_authn::Issuer;
+use portcullis_core::AlternativeName;
 
 use crate::Origin;
 
@@ -11,8 +12,12 @@ use crate::Origin;
 pub enum Access {
     /// A good credential of one of the ways, or none at all where `anonymous` stands among them.
     AnyOf {
-        /// The ways, at least one.
+        /// Tokens that suffice.
         ways: Vec<Way>,
+        /// Client certificates that suffice; with `ways` at least one.
+        certificates: Vec<CertificateWay>,
+        /// Client certificates that are needed on top, each of them.
+        also: Vec<CertificateWay>,
         /// Whether a request without any credential passes too.
         anonymous: bool,
         /// Roles of which the principal needs one; empty: none needed.
@@ -34,6 +39,15 @@ pub struct Way {
     pub issuer: Arc<Issuer>,
     /// Scopes the token must have, all of them.
     pub scopes: Vec<String>,
+    /// The line of the entry.
+    pub origin: Origin,
+}
+
+/// A client certificate that was verified in the handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateWay {
+    /// Names of which it must have one; empty: whoever it names.
+    pub names: Vec<AlternativeName>,
     /// The line of the entry.
     pub origin: Origin,
 }

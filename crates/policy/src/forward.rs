@@ -31,9 +31,22 @@ pub struct IdentityRules {
     pub audience: Arc<str>,
 }
 
+impl IdentityValue {
+    /// Whether it tells of the connection's certificate, whoever calls.
+    pub const fn is_of_connection(&self) -> bool {
+        matches!(self, Self::Certificate | Self::CertificateChain | Self::CertificateThumbprint)
+    }
+}
+
 /// What an identity field carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentityValue {
+    /// The certificate that the client showed (RFC 9440 §2.1).
+    Certificate,
+    /// What led from it to the trust (RFC 9440 §2.2).
+    CertificateChain,
+    /// Its SHA-256 thumbprint, base64url.
+    CertificateThumbprint,
     /// A claim by path, where it is a string, number or bool.
     Claim(Vec<String>),
     /// Value of `iss`.

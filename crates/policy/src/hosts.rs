@@ -1,15 +1,22 @@
 //! The host allow-list: it runs before routing, so that a forged `Host` reaches no route, no log
 //! label and no upstream.
 
-use portcullis_core::{Authority, HostPattern};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use portcullis_core::{Authority, ClientPolicy, ConnMeta, Host, HostPattern};
 
 use crate::Origin;
 
 /// The allow-list, exact entries before wildcards.
 #[derive(Clone, Debug, Default)]
 pub struct HostAllowList {
-    exact: std::collections::HashMap<portcullis_core::Host, Vec<Entry>>,
+    exact: HashMap<Host, Vec<Entry>>,
     wildcards: Vec<Entry>,
+    /// What each entry asks of clients, by position.
+    clients: Vec<Option<HostClients>>,
+    /// What listeners ask of clients, by name.
+    listeners: HashMap<Arc<str>, ClientPolicy>,
 }
 
 /// One entry of the file's list.
@@ -19,8 +26,19 @@ pub struct HostEntry {
     pub pattern: HostPattern,
     /// Whether the entry itself allows TLS 1.2.
     pub tls12: bool,
+    /// Which certificates the entry itself asks of clients; `None` leaves it to the listener.
+    pub clients: Option<HostClients>,
     /// Its line.
     pub origin: Origin,
+}
+
+/// Which certificates are asked of the clients of a host or listener.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostClients {
+    /// What a connection must have been asked for.
+    pub policy: ClientPolicy,
+    /// Whether a client without a certificate is refused.
+    pub required: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -56,10 +74,14 @@ impl AllowedHost {
 }
 
 impl HostAllowList {
-    /// From the entries in file order.
-    pub fn new(entries: impl IntoIterator<Item = HostEntry>) -> Self {
-        let mut list = Self::default();
+    /// From the entries in file order, and what each listener that speaks TLS asks of clients.
+    pub fn new(
+        entries: impl IntoIterator<Item = HostEntry>,
+        listeners: impl IntoIterator<Item = (Arc<str>, ClientPolicy)>,
+    ) -> Self {
+        let mut list = Self { listeners: listeners.into_iter().collect(), ..Self::default() };
         for (index, entry) in entries.into_iter().enumerate() {
+            list.clients.push(entry.clients.clone());
             if entry.pattern.wildcard {
                 list.wildcards.push(Entry { entry, index });
             } else {
@@ -86,6 +108,23 @@ impl HostAllowList {
     }
 }
 
+impl HostAllowList {
+    /// Whether a connection may carry requests for `host`: in its handshake it was asked for the very
+    /// certificates that are asked for there. So no host is reached under the policy of another,
+    /// nor under one that was replaced.
+    pub fn fits(&self, host: AllowedHost, conn: &ConnMeta) -> bool {
+        let own = self.clients.get(host.index()).and_then(Option::as_ref);
+        match (&conn.tls, own) {
+            (None, own) => own.is_none_or(|own| !own.required),
+            (Some(tls), Some(own)) => tls.policy == own.policy,
+            (Some(tls), None) => {
+                let asked = self.listeners.get(&conn.listener).unwrap_or(&ClientPolicy::NONE);
+                tls.policy == *asked
+            }
+        }
+    }
+}
+
 impl Entry {
     fn matches(&self, authority: &Authority, default_port: u16) -> bool {
         if authority.port.is_some() || self.entry.pattern.port.is_none() {
@@ -105,9 +144,10 @@ mod tests {
         let entries = hosts.iter().map(|host| HostEntry {
             pattern: HostPattern::parse(host).unwrap(),
             tls12: false,
+            clients: None,
             origin: Origin(1),
         });
-        let list = HostAllowList::new(entries);
+        let list = HostAllowList::new(entries, []);
         let admitted = list.admit(&Authority::parse(authority).unwrap(), 443);
         assert_eq!(admitted.map(AllowedHost::index), expected, "{authority} against {hosts:?}");
     }

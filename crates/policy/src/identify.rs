@@ -8,9 +8,12 @@ use std::sync::Arc;
 
 use portcullis_authn::bearer::{self, Bearer};
 use portcullis_authn::{ReadFrom, TokenFailure, unverified_issuer};
-use portcullis_core::{Challenge, ChallengeError, Denial, Fault, Head, Principal, Refusal};
+use portcullis_core::{
+    Challenge, ChallengeError, ConnMeta, Denial, Fault, Head, Principal, Refusal,
+};
 
-use crate::Way;
+use crate::access::CertificateWay;
+use crate::{Way, certificates};
 
 /// A token and the kind of place it came from.
 struct Found<'h> {
@@ -25,18 +28,28 @@ pub struct Caller {
     pub principal: Arc<Principal>,
     /// Whether browsers send the credential by themselves.
     pub ambient: bool,
+    /// Whether it is a certificate, which has neither scopes nor roles.
+    pub by_certificate: bool,
 }
 
-/// Finds the one credential that counts and verifies it. `Ok(None)`: none was sent.
-pub async fn identify(ways: &[Way], head: &Head<'_>) -> Result<Option<Caller>, Refusal> {
-    let Some(found) = find(ways, head)? else { return Ok(None) };
+/// Finds the one credential that counts and verifies it. `Ok(None)`: none was sent. The certificate of
+/// the connection counts where the request has no credential of its own.
+pub async fn identify(
+    ways: &[Way],
+    certificates: &[CertificateWay],
+    head: &Head<'_>,
+    conn: &ConnMeta,
+) -> Result<Option<Caller>, Refusal> {
+    let Some(found) = find(ways, head)? else {
+        return Ok(certificates::identify(certificates, conn));
+    };
     let Some(way) = choose(ways, &found) else {
         return Err(invalid(ways, "no issuer of this route issued the token").into());
     };
     match way.issuer.verify(&found.token).await {
         Ok(principal) => {
             let ambient = matches!(found.place, ReadFrom::Cookie(_));
-            Ok(Some(Caller { principal, ambient }))
+            Ok(Some(Caller { principal, ambient, by_certificate: false }))
         }
         Err(TokenFailure::Invalid(reason)) => Err(invalid(ways, reason).into()),
         Err(TokenFailure::KeysUnavailable { retry_after }) => {
@@ -46,8 +59,15 @@ pub async fn identify(ways: &[Way], head: &Head<'_>) -> Result<Option<Caller>, R
     }
 }
 
-/// The 401 for a request without any credential.
-pub fn missing(ways: &[Way]) -> Denial {
+/// The refusal of a request without a credential that counts. Where only certificates do, there is no
+/// challenge that a 401 could carry (RFC 9110 §15.5.2): a connection without one is a 403.
+pub fn missing(ways: &[Way], conn: &ConnMeta) -> Denial {
+    if ways.is_empty() {
+        return match certificates::shown(conn) {
+            Some(_) => Denial::CertificateNotAllowed,
+            None => Denial::CertificateMissing,
+        };
+    }
     Denial::CredentialMissing { challenge: Challenge { error: None, scope: scope(ways) } }
 }
 

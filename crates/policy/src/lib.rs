@@ -4,6 +4,7 @@
 //! on state that outlives a reload come in through [`Handover`].
 
 pub mod access;
+mod certificates;
 pub mod clients;
 pub mod cors;
 mod counting;
@@ -26,13 +27,13 @@ pub mod upgrade;
 pub mod upstream;
 pub mod verdict;
 
-pub use access::{Access, Way};
+pub use access::{Access, CertificateWay, Way};
 pub use clients::{ClientRules, Clients};
 pub use cors::{CorsPolicy, OriginPattern, RouteCors};
 pub use forward::{CookieRules, Forward, IdentityRules, IdentityValue, SameSite, TokenMode};
 pub use handover::Handover;
 pub use headers::{Applies, FieldAction, Fields, HeaderPolicy, HeaderRule};
-pub use hosts::{AllowedHost, HostAllowList, HostEntry};
+pub use hosts::{AllowedHost, HostAllowList, HostClients, HostEntry};
 pub use limits::{
     AddressLimit, ConcurrentLimit, FloodGuard, PrincipalKey, PrincipalLimit, SlotKey,
 };

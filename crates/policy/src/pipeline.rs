@@ -7,7 +7,8 @@ use portcullis_core::forwarded::ClientView;
 use portcullis_core::{ClientKey, ConnMeta, Denial, Head, Host, Principal, Refusal};
 use portcullis_limit::Outcome;
 
-use crate::access::Access;
+use crate::access::{Access, CertificateWay};
+use crate::certificates::shown;
 use crate::cors::is_preflight;
 use crate::counting::{
     Standings, admit_address_limits, admit_concurrent_limits, admit_principal_limits, left,
@@ -96,12 +97,12 @@ impl Pipeline {
         };
         admit_shape(&route, head, client, trace)?;
         admit_address_limits(&route, &key, trace, &mut known.standings)?;
-        let caller = identify_caller(&route, head, trace).await?;
+        let caller = identify_caller(&route, head, conn, trace).await?;
         let ambient = caller.as_ref().is_some_and(|caller| caller.ambient);
-        let principal = caller.map(|caller| caller.principal);
+        let principal = caller.as_ref().map(|caller| Arc::clone(&caller.principal));
         known.principal.clone_from(&principal);
         admit_principal_limits(&route, principal.as_deref(), trace, &mut known.standings)?;
-        permit(&route, principal.as_deref(), trace)?;
+        permit(&route, caller.as_ref(), conn, trace)?;
         let upgrade = judge_upgrade(&route, head, ambient, trace)?;
         let slots = admit_concurrent_limits(&route, &key, principal.as_deref(), trace)?;
         Ok(Verdict::Forward(Grant::new(route, principal, upgrade, slots)))
@@ -151,10 +152,23 @@ impl Pipeline {
     ) -> Result<AllowedHost, Refusal> {
         let (authority, default_port) = arrival.authority(head);
         let admitted = self.hosts.admit(&authority, default_port);
-        let admitted = admitted.filter(|host| fits_connection(*host, &head.authority.host, conn));
+        let admitted = admitted.filter(|host| {
+            fits_connection(*host, &head.authority.host, conn) && self.fits_clients(*host, conn)
+        });
         let origin = admitted.map(AllowedHost::origin).unwrap_or_default();
         trace.note(Stage::Host, origin, || head.authority.to_string());
-        admitted.ok_or_else(|| Denial::HostNotAllowed.into())
+        let host = admitted.ok_or(Denial::HostNotAllowed)?;
+        // A certificate that was good in the handshake need not be so for ever.
+        if let Some(shown) = conn.tls.as_ref().and_then(|tls| tls.client.as_ref()) {
+            shown.judge().map_err(|reason| Denial::CertificateInvalid { reason })?;
+        }
+        Ok(host)
+    }
+
+    /// Whether the connection was asked for the certificates that the host asks for. A listener that
+    /// redirects hands nothing on, and sends clients where they are asked.
+    fn fits_clients(&self, host: AllowedHost, conn: &ConnMeta) -> bool {
+        self.transport.is_redirect(&conn.listener) || self.hosts.fits(host, conn)
     }
 
     fn admit_route<T: Trace>(
@@ -306,17 +320,20 @@ fn judge_upgrade<T: Trace>(
 async fn identify_caller<T: Trace>(
     route: &Route,
     head: &Head<'_>,
+    conn: &ConnMeta,
     trace: &mut T,
 ) -> Result<Option<Caller>, Refusal> {
-    let (ways, anonymous, origin) = match &route.access {
-        Access::AnyOf { ways, anonymous, origin, .. } => (ways, *anonymous, *origin),
+    let (ways, certificates, anonymous, origin) = match &route.access {
+        Access::AnyOf { ways, certificates, anonymous, origin, .. } => {
+            (ways, certificates, *anonymous, *origin)
+        }
         Access::Public { origin } => {
             trace
                 .note(Stage::Identify, *origin, || "public: no credential is looked at".to_owned());
             return Ok(None);
         }
     };
-    let identified = identify(ways, head).await;
+    let identified = identify(ways, certificates, head, conn).await;
     trace.note(Stage::Identify, origin, || match &identified {
         Ok(Some(Caller { principal, .. })) => {
             format!("{} of issuer {}", principal.subject, principal.issuer_name)
@@ -325,9 +342,17 @@ async fn identify_caller<T: Trace>(
         Err(refusal) => refusal.reason().into_owned(),
     });
     match identified? {
-        None if !anonymous => Err(missing(ways).into()),
+        // Whoever shows a certificate is somebody, though not one of those who may come.
+        None if anonymous && is_somebody(certificates, conn) => {
+            Err(Denial::CertificateNotAllowed.into())
+        }
+        None if !anonymous => Err(missing(ways, conn).into()),
         caller => Ok(caller),
     }
+}
+
+fn is_somebody(certificates: &[CertificateWay], conn: &ConnMeta) -> bool {
+    !certificates.is_empty() && shown(conn).is_some()
 }
 
 #[cfg(test)]

@@ -116,6 +116,10 @@ pub(crate) struct ExplainArgs {
     /// `$PORTCULLIS_TOKEN` is used where it is set.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// The certificate that the client shows, PEM, with what it sends along; verified as the handshake
+    /// would. Its key is not needed.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
     /// The listener that the request comes in on. Default: the first of the file that speaks TLS for
     /// https, the first that does not for http.
     #[arg(long, value_name = "NAME")]

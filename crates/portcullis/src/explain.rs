@@ -14,6 +14,7 @@ use portcullis_policy::{Decision, Origin, Stage, Trace, Verdict};
 use portcullis_proxy::Redaction;
 
 use crate::cli::{ExplainArgs, print_line};
+use crate::explain_handshake::{Failed, Shaken, shake};
 
 /// What each stage said.
 #[derive(Debug, Default)]
@@ -49,14 +50,24 @@ pub(crate) fn explain(args: &ExplainArgs) -> ExitCode {
 
 async fn explained(args: &ExplainArgs) -> Result<(String, bool), Unusable> {
     let clock = clock(args)?;
-    let options = LoadOptions::new(clock);
+    let options = LoadOptions::new(clock.clone());
     let loaded = portcullis_config::load(&args.config, &options);
     let Loaded { snapshot, .. } = loaded.map_err(|report| Unusable(report.render_text(false)))?;
     for keys in snapshot.keys.values() {
         keys.load_now().await;
     }
     let request = MadeUp::new(args)?;
-    Ok(judged(args, &snapshot, &request).await)
+    let listener = listener(args, &snapshot, request.https);
+    let file = args.certificate.as_deref();
+    let shaken = match shake(file, &snapshot, &listener, &request.authority, &clock) {
+        Ok(shaken) => shaken,
+        Err(Failed::Handshake(reason)) => {
+            return Ok((format!("refused in the TLS handshake: {reason}"), false));
+        }
+        Err(Failed::Unusable(reason)) => return Err(Unusable(reason)),
+    };
+    let conn = request.conn(args, listener, shaken);
+    Ok(judged(args, &snapshot, &request, &conn).await)
 }
 
 fn clock(args: &ExplainArgs) -> Result<Clock, Unusable> {
@@ -65,7 +76,12 @@ fn clock(args: &ExplainArgs) -> Result<Clock, Unusable> {
     at.map(Clock::manual).ok_or_else(|| Unusable("--at takes a time as in RFC 3339".to_owned()))
 }
 
-async fn judged(args: &ExplainArgs, snapshot: &Snapshot, request: &MadeUp) -> (String, bool) {
+async fn judged(
+    args: &ExplainArgs,
+    snapshot: &Snapshot,
+    request: &MadeUp,
+    conn: &ConnMeta,
+) -> (String, bool) {
     let redaction = Redaction::new(
         snapshot.telemetry.redact_query.iter().map(String::as_str),
         snapshot.telemetry.redact_headers.iter().map(String::as_str),
@@ -88,10 +104,8 @@ async fn judged(args: &ExplainArgs, snapshot: &Snapshot, request: &MadeUp) -> (S
             );
         }
     };
-    let listener = listener(args, snapshot, request.https);
     let mut notes = Notes::default();
-    let decision =
-        snapshot.pipeline.decide(&head, &request.conn(args, listener), &client, &mut notes).await;
+    let decision = snapshot.pipeline.decide(&head, conn, &client, &mut notes).await;
     let last = notes.0.len().saturating_sub(1);
     let refused = matches!(decision.verdict, Verdict::Deny(_));
     writeln!(text).ok();
@@ -250,13 +264,15 @@ impl MadeUp {
         })
     }
 
-    fn conn(&self, args: &ExplainArgs, listener: Arc<str>) -> ConnMeta {
+    fn conn(&self, args: &ExplainArgs, listener: Arc<str>, shaken: Shaken) -> ConnMeta {
         let tls = TlsMeta {
             server_name: Authority::parse(&self.authority).ok().map(|a| a.host.to_string()),
             version: "TLSv1.3",
             cipher_suite: "TLS13_AES_128_GCM_SHA256",
             group: None,
             resumed: false,
+            policy: shaken.policy,
+            client: shaken.client,
         };
         ConnMeta {
             listener,

@@ -9,6 +9,7 @@ mod demo;
 mod descriptors;
 mod events;
 mod explain;
+mod explain_handshake;
 mod handover;
 mod listeners;
 mod logs;

@@ -17,7 +17,7 @@ use portcullis_policy::{Handover, HeaderPolicy, IdentitySigner, Pipeline};
 use portcullis_proxy::{BODY_GRACE, Pool, Recorder, Redaction, Resolver, Serving, reserved_fields};
 use portcullis_state::{Durable, StateFolder};
 use portcullis_tls::acme::Challenges;
-use portcullis_tls::{CertificateStore, TlsAcceptor, TlsPlan};
+use portcullis_tls::{CertificateStore, ClientTrusts, TlsAcceptor, TlsPlan};
 use thiserror::Error;
 
 use crate::runtime::Running;
@@ -28,6 +28,9 @@ pub(crate) enum PrepareError {
     /// Certificates.
     #[error("certificates: {0}")]
     Certificates(String),
+    /// Whom clients' certificates come from.
+    #[error("client certificates, {0}: {1}")]
+    ClientTrust(portcullis_core::ClientPolicy, portcullis_tls::TlsError),
     /// The identity token's key.
     #[error("identity key: {0}")]
     Identity(String),
@@ -69,6 +72,8 @@ pub(crate) struct Prepared {
 pub(crate) struct Previous<'p> {
     /// Certificates and ticket keys.
     pub certificates: Option<&'p CertificateStore>,
+    /// Whom clients' certificates come from.
+    pub trusts: Option<&'p ClientTrusts>,
     /// Pools whose settings did not change.
     pub pools: Option<&'p HashMap<Arc<str>, Arc<Pool>>>,
 }
@@ -92,7 +97,9 @@ pub(crate) fn prepare(
 ) -> Result<Prepared, PrepareError> {
     let certificates = open_certificates(&snapshot.tls, previous.certificates, clock)?;
     let challenges = challenges(&snapshot.tls, kept.durable);
-    let listeners = acceptors(&snapshot, &certificates, challenges.as_ref())?;
+    let trusts = ClientTrusts::open(snapshot.client_terms(), previous.trusts, clock)
+        .map_err(|(terms, error)| PrepareError::ClientTrust(terms.policy(), error))?;
+    let listeners = acceptors(&snapshot, &certificates, challenges.as_ref(), &trusts)?;
     let pools = pools(&snapshot, previous.pools, clock)?;
     let identity = signer(&snapshot.identity, clock)?;
     let admin_token = match &snapshot.admin.token {
@@ -113,6 +120,7 @@ pub(crate) fn prepare(
         handover,
         certificates,
         acme: snapshot.tls.acme,
+        trusts,
         identity: identity.clone(),
         pools: pools.clone(),
         routes: snapshot.pipeline.routes.names().clone(),
@@ -186,13 +194,15 @@ fn acceptors(
     snapshot: &Snapshot,
     certificates: &CertificateStore,
     challenges: Option<&Challenges>,
+    trusts: &ClientTrusts,
 ) -> Result<Vec<(ListenerPlan, Option<TlsAcceptor>)>, PrepareError> {
     let one = |plan: &ListenerPlan| {
         let Some(terms) = &plan.tls else { return Ok((plan.clone(), None)) };
         let tls = TlsPlan {
             certificates: certificates.clone(),
-            minimum: terms.minimum,
+            policy: terms.policy.clone(),
             by_name: snapshot.tls.by_name.clone(),
+            trusts: trusts.clone(),
             without_sni: snapshot.tls.without_sni.clone(),
             protocols: plan.protocols.clone(),
         };

@@ -44,6 +44,7 @@ async fn readiness(runtime: &Runtime) -> Reply {
             "issuers": running.issuers_json(),
             "upstreams": running.upstreams_json(),
             "certificates": certificates.iter().map(View::json).collect::<Vec<_>>(),
+            "client_certificates": running.client_certificates_json(),
         }),
     )
 }

@@ -74,6 +74,22 @@ impl Reloader {
             return;
         };
         self.tell(&report);
+        self.client_trust_changed().await;
+    }
+
+    /// Reads again whom clients' certificates come from, and which were revoked.
+    async fn client_trust_changed(&self) {
+        let trusts = self.runtime.running().trusts.clone();
+        let Ok(report) = tokio::task::spawn_blocking(move || trusts.reload()).await else {
+            return;
+        };
+        for terms in report.replaced {
+            self.note("client-trust-replaced", &terms.policy().to_string());
+        }
+        for (terms, error) in report.failed {
+            self.note("client-trust-refused", &format!("{}: {error}", terms.policy()));
+            self.runtime.metrics().certificates.reload_failures.inc();
+        }
     }
 
     /// Reads the file and takes it, or says why not and changes nothing.
@@ -114,8 +130,11 @@ impl Reloader {
         let completed = self.runtime.store().complete(&mut snapshot).await;
         completed.map_err(|error| error.to_string())?;
         let serving = self.serving.load_full();
-        let previous =
-            Previous { certificates: Some(&running.certificates), pools: Some(&serving.pools) };
+        let previous = Previous {
+            certificates: Some(&running.certificates),
+            trusts: Some(&running.trusts),
+            pools: Some(&serving.pools),
+        };
         let (clock, recorder) = (self.runtime.clock(), self.runtime.recorder());
         let kept = Kept { folder: &self.state, durable: self.runtime.durable() };
         let prepared = prepare(snapshot, &previous, kept, clock, recorder);
@@ -164,9 +183,14 @@ impl Reloader {
     }
 
     fn current_fingerprint(&self) -> u64 {
-        let status = self.runtime.running().certificates.status();
-        let certificates: HashSet<PathBuf> =
+        let running = self.runtime.running();
+        let status = running.certificates.status();
+        let mut certificates: HashSet<PathBuf> =
             status.into_iter().flat_map(|status| paths(status.origin)).collect();
+        for status in running.trusts.status() {
+            certificates.insert(status.terms.trust);
+            certificates.extend(status.terms.crls);
+        }
         let mut hasher = DefaultHasher::new();
         for path in self.watched().filter(|path| !certificates.contains(*path)) {
             path.hash(&mut hasher);

@@ -11,8 +11,8 @@ use portcullis_policy::{Handover, IdentitySigner};
 use portcullis_proxy::metrics::raise;
 use portcullis_proxy::{Decisions, Metrics, Pool, Recorder};
 use portcullis_state::Durable;
-use portcullis_tls::CertificateStore;
 use portcullis_tls::acme::AcmeSettings;
+use portcullis_tls::{CertificateStore, ClientTrusts};
 use prometheus::Registry;
 use serde_json::{Value, json};
 
@@ -53,6 +53,8 @@ pub(crate) struct Running {
     pub certificates: CertificateStore,
     /// How certificates are ordered, where they are.
     pub acme: Option<AcmeSettings>,
+    /// Whom clients' certificates come from.
+    pub trusts: ClientTrusts,
     /// Signs identity tokens, where a route asks for it.
     pub identity: Option<Arc<IdentitySigner>>,
     /// Upstreams by name.
@@ -90,6 +92,9 @@ impl Base {
         for outcome in ["taken", "refused"] {
             // A series from the start: an alert on its increase sees the first.
             metrics.process.reloads.with_label_values(&[outcome]);
+        }
+        for challenge in ["http-01", "tls-alpn-01"] {
+            metrics.edge.challenges.with_label_values(&[challenge]);
         }
         metrics.process.build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let logs = Arc::new(Logs::new(Arc::clone(&metrics)));
@@ -132,6 +137,7 @@ impl Runtime {
         old.handover.slots.keys().filter(gone).for_each(|name| self.metrics.forget_slots(name));
         let gone = |name: &&Arc<str>| !running.handover.keys.contains_key(*name);
         old.handover.keys.keys().filter(gone).for_each(|name| self.metrics.forget_issuer(name));
+        old.trusts.retire(&running.trusts);
         self.running.store(Arc::new(running));
         self.metrics.process.reloads.with_label_values(&["taken"]).inc();
         self.note_taken();
@@ -293,5 +299,20 @@ impl Running {
             (name.to_string(), endpoints.collect::<Vec<_>>().into())
         };
         self.pools.iter().map(one).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    /// Whom clients' certificates come from, for `/readyz`.
+    pub(crate) fn client_certificates_json(&self) -> Value {
+        let one = |status: portcullis_tls::ClientTrustStatus| {
+            json!({
+                "mode": status.terms.mode.to_string(),
+                "trust": status.terms.trust,
+                "authorities": status.authorities,
+                "crl": status.terms.crls,
+                "crl_next_update": status.next_update.map(Timestamp::rfc3339),
+                "last_error": status.last_error,
+            })
+        };
+        self.trusts.status().into_iter().map(one).collect::<Vec<_>>().into()
     }
 }

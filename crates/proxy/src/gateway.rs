@@ -79,16 +79,6 @@ impl Gateway {
     }
 }
 
-/// Keeps what was learnt for the answer and the record.
-fn note_decision(ctx: &mut Ctx, decision: Decision) -> Verdict {
-    let Decision { verdict, route, cors, principal, standings } = decision;
-    ctx.rate_fields = portcullis_policy::limits::fields(&standings);
-    ctx.route = route;
-    ctx.cors = cors;
-    ctx.principal = principal;
-    verdict
-}
-
 fn set_timeouts(session: &mut Session, ctx: &Ctx) {
     let req = session.req_header();
     let is_http10 = req.version == http::Version::HTTP_10;
@@ -135,7 +125,7 @@ impl ProxyHttp for Gateway {
         }
         let decided = self.decide(session, ctx, client).await;
         let verdict = match decided {
-            Ok(decision) => note_decision(ctx, decision),
+            Ok(decision) => ctx.note_decision(decision),
             Err(refusal) => Verdict::Deny(refusal),
         };
         set_timeouts(session, ctx);

@@ -1,16 +1,56 @@
 //! What the app is told of the principal, encoded so that no claim can split a line or a list.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use portcullis_core::Principal;
+use portcullis_core::{ClientCertificate, Principal};
 use portcullis_policy::IdentityValue;
 use serde_json::Value;
 
 /// Everything but visible ASCII is percent-encoded, and `%` itself, so that decoding is exact.
 const VALUE: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b',');
 
-/// The field's value; `None` where the principal has nothing to put there.
-pub(crate) fn value(what: &IdentityValue, principal: &Principal) -> Option<String> {
+/// Who calls, and the certificate of the connection, whoever calls.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'k> {
+    pub(crate) principal: Option<&'k Principal>,
+    pub(crate) certificate: Option<&'k ClientCertificate>,
+}
+
+/// The field's value; `None` where nothing is known to put there.
+pub(crate) fn value(what: &IdentityValue, known: Known<'_>) -> Option<String> {
+    if what.is_of_connection() {
+        return of_certificate(what, known.certificate?);
+    }
+    of_principal(what, known.principal?)
+}
+
+fn of_certificate(what: &IdentityValue, certificate: &ClientCertificate) -> Option<String> {
     let text = match what {
+        IdentityValue::Certificate => byte_sequence(&certificate.leaf),
+        IdentityValue::CertificateChain => {
+            certificate.chain.iter().map(|der| byte_sequence(der)).collect::<Vec<_>>().join(", ")
+        }
+        IdentityValue::CertificateThumbprint => certificate.thumbprint.clone(),
+        IdentityValue::Claim(_)
+        | IdentityValue::Issuer
+        | IdentityValue::Roles
+        | IdentityValue::Scopes
+        | IdentityValue::Subject => return None,
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+/// RFC 9651 §3.3.5.
+fn byte_sequence(bytes: &[u8]) -> String {
+    format!(":{}:", STANDARD.encode(bytes))
+}
+
+fn of_principal(what: &IdentityValue, principal: &Principal) -> Option<String> {
+    let text = match what {
+        IdentityValue::Certificate
+        | IdentityValue::CertificateChain
+        | IdentityValue::CertificateThumbprint => return None,
         IdentityValue::Claim(path) => match principal.claim(path)? {
             Value::String(text) => encode(text),
             Value::Number(number) => number.to_string(),
@@ -52,6 +92,10 @@ mod tests {
             claims: Arc::new(claims.as_object().unwrap().clone()),
             expires: portcullis_core::Timestamp::from_unix_seconds(1),
         }
+    }
+
+    fn value(what: &IdentityValue, principal: &Principal) -> Option<String> {
+        super::value(what, Known { principal: Some(principal), certificate: None })
     }
 
     #[test]

@@ -9,7 +9,7 @@ use portcullis_core::request_id::REQUEST_ID_HEADER;
 use portcullis_policy::{Access, Endpoint, Grant, HostHeader, ReadFrom, TokenMode};
 
 use crate::ctx::{Ctx, Manner};
-use crate::identity_fields;
+use crate::identity_fields::{self, Known};
 use crate::intake::Request;
 
 /// Fields that tell of hops, rewrite targets or methods, or speak for proxies; apps and frameworks
@@ -253,12 +253,15 @@ fn names_any(pair: &str, names: &[&str]) -> bool {
 
 fn tell_identity(ctx: &Ctx, grant: &Grant, req: &mut RequestHeader) -> Result<()> {
     let rules = &grant.route().forward.identity;
-    let Some(principal) = grant.principal() else { return Ok(()) };
+    let tls = ctx.conn.as_ref().and_then(|conn| conn.tls.as_ref());
+    let certificate = tls.and_then(|tls| tls.client.as_ref()).map(|shown| &*shown.certificate);
+    let known = Known { principal: grant.principal().map(|principal| &**principal), certificate };
     for (name, what) in &rules.headers {
-        if let Some(value) = identity_fields::value(what, principal) {
+        if let Some(value) = identity_fields::value(what, known) {
             req.insert_header(name.clone(), value)?;
         }
     }
+    let Some(principal) = known.principal else { return Ok(()) };
     if rules.token != TokenMode::Signed {
         return Ok(());
     }

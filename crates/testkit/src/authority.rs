@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use portcullis_core::Clock;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_RSA_SHA256,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256,
 };
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -27,8 +27,10 @@ pub enum Trust {
 /// A private certificate authority.
 #[derive(Debug)]
 pub struct CertificateAuthority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub(crate) issuer: Issuer<'static, KeyPair>,
+    pub(crate) pem: String,
+    /// What is sent after the certificates it signs: nothing where it is a root.
+    pub(crate) chain: String,
 }
 
 /// A certificate and its key, both PEM.
@@ -57,7 +59,7 @@ impl CertificateAuthority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().expect("a key");
         let pem = params.self_signed(&key).expect("a certificate").pem();
-        Self { issuer: Issuer::new(params, key), pem }
+        Self { issuer: Issuer::new(params, key), pem, chain: String::new() }
     }
 
     /// Its own certificate, PEM.
@@ -104,6 +106,17 @@ impl CertificateAuthority {
         self.sign(&params)
     }
 
+    /// The same as public authorities make it: for servers alone, and for 80 days.
+    pub fn issue_as_public(&self, names: &[&str]) -> Pair {
+        let mut params = Self::params(names);
+        let now = Duration::from_secs(Clock::system().now().unix_seconds());
+        params.not_before = rcgen::date_time_ymd(1970, 1, 1) + now - Duration::from_hours(24);
+        params.not_after = params.not_before + Duration::from_hours(80 * 24);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.sign(&params)
+    }
+
     /// The same with an RSA key of 2048 bits.
     pub fn issue_rsa(&self, names: &[&str]) -> Pair {
         let key = KeyPair::generate_for(&PKCS_RSA_SHA256).expect("a key");
@@ -115,13 +128,13 @@ impl CertificateAuthority {
         CertificateParams::new(names).expect("valid names")
     }
 
-    fn sign(&self, params: &CertificateParams) -> Pair {
+    pub(crate) fn sign(&self, params: &CertificateParams) -> Pair {
         self.sign_for(params, &KeyPair::generate().expect("a key"))
     }
 
     fn sign_for(&self, params: &CertificateParams, key: &KeyPair) -> Pair {
-        let certificate = params.signed_by(key, &self.issuer).expect("a certificate").pem();
-        Pair { certificate, key: key.serialize_pem() }
+        let leaf = params.signed_by(key, &self.issuer).expect("a certificate").pem();
+        Pair { certificate: format!("{leaf}{}", self.chain), key: key.serialize_pem() }
     }
 }
 
@@ -142,7 +155,7 @@ impl Pair {
         Arc::new(config.with_single_cert(self.chain(), self.private_key()).expect("a pair"))
     }
 
-    fn chain(&self) -> Vec<CertificateDer<'static>> {
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
         certificates(&self.certificate)
     }
 
@@ -167,22 +180,29 @@ fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
 /// Settings of a client.
 pub(crate) fn client_config(
     trust: &Trust,
+    shown: Option<&Pair>,
     protocols: &[&str],
     versions: &[&'static rustls::SupportedProtocolVersion],
 ) -> Arc<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)
         .expect("versions");
-    let mut config = match trust {
-        Trust::Anybody => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Everything))
-            .with_no_client_auth(),
+    let builder = match trust {
+        Trust::Anybody => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Everything))
+        }
         Trust::Authority(pem) => {
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(certificates(pem));
-            builder.with_root_certificates(roots).with_no_client_auth()
+            builder.with_root_certificates(roots)
         }
+    };
+    let mut config = match shown {
+        Some(pair) => {
+            let shown = builder.with_client_auth_cert(pair.chain(), pair.private_key());
+            shown.expect("a pair")
+        }
+        None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     Arc::new(config)

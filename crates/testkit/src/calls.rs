@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use tokio_rustls::TlsConnector;
 
 use crate::answer::Answer;
-use crate::authority::client_config;
+
 use crate::client::Client;
 use crate::request::Request;
 
@@ -62,7 +62,7 @@ impl Client {
                 tokio::spawn(connection);
                 return io::Result::Ok((sender, "http"));
             };
-            let config = client_config(&tls.trust, &["h2"], tls.versions);
+            let config = tls.config(&["h2"]);
             let name = ServerName::try_from(tls.name.clone()).map_err(io::Error::other)?;
             let stream = TlsConnector::from(config).connect(name, stream).await?;
             let (sender, connection) =

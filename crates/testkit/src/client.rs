@@ -2,14 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_pki_types::ServerName;
 
 use crate::answer::Answer;
-use crate::authority::{Trust, client_config};
+use crate::authority::{Pair, Trust, client_config};
 use crate::connection::{Connection, Transport};
 use crate::request::Request;
 
@@ -29,6 +29,20 @@ pub(crate) struct Tls {
     pub(crate) name: String,
     pub(crate) protocols: Vec<&'static str>,
     pub(crate) versions: &'static [&'static rustls::SupportedProtocolVersion],
+    pub(crate) shown: Option<Pair>,
+    kept: Option<Arc<OnceLock<Arc<ClientConfig>>>>,
+}
+
+impl Tls {
+    /// The settings of the next connection. Where sessions are kept, those of the first hold for
+    /// all.
+    pub(crate) fn config(&self, protocols: &[&str]) -> Arc<ClientConfig> {
+        let make = || client_config(&self.trust, self.shown.as_ref(), protocols, self.versions);
+        match &self.kept {
+            Some(kept) => Arc::clone(kept.get_or_init(make)),
+            None => make(),
+        }
+    }
 }
 
 impl Client {
@@ -44,6 +58,8 @@ impl Client {
             name: "api.test".to_owned(),
             protocols: vec!["http/1.1"],
             versions: rustls::ALL_VERSIONS,
+            shown: None,
+            kept: None,
         };
         Self { address, tls: Some(tls), from: IpAddr::V4(Ipv4Addr::LOCALHOST) }
     }
@@ -62,6 +78,24 @@ impl Client {
     pub fn protocols(mut self, protocols: &[&'static str]) -> Self {
         if let Some(tls) = &mut self.tls {
             tls.protocols = protocols.to_vec();
+        }
+        self
+    }
+
+    /// Shows a certificate, where it is asked for one.
+    #[must_use]
+    pub fn certificate(mut self, pair: &Pair) -> Self {
+        if let Some(tls) = &mut self.tls {
+            tls.shown = Some(pair.clone());
+        }
+        self
+    }
+
+    /// Keeps its sessions, so that a later connection resumes one.
+    #[must_use]
+    pub fn keeping_sessions(mut self) -> Self {
+        if let Some(tls) = &mut self.tls {
+            tls.kept = Some(Arc::default());
         }
         self
     }
@@ -92,7 +126,7 @@ impl Client {
         let Some(tls) = &self.tls else {
             return Ok(Transport::Plain(stream));
         };
-        let config = client_config(&tls.trust, &tls.protocols, tls.versions);
+        let config = tls.config(&tls.protocols);
         Ok(Transport::Tls(Box::new(handshake(config, &tls.name, stream)?)))
     }
 

@@ -8,7 +8,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use crate::answer::Answer;
-use crate::authority::client_config;
 use crate::client::Client;
 use crate::request::Request;
 
@@ -24,7 +23,7 @@ impl Client {
             let Some(tls) = &self.tls else {
                 return exchange(stream, "http", requests).await.map_err(io::Error::other);
             };
-            let config = client_config(&tls.trust, &["h2"], tls.versions);
+            let config = tls.config(&["h2"]);
             let name = ServerName::try_from(tls.name.clone()).map_err(io::Error::other)?;
             let stream = TlsConnector::from(config).connect(name, stream).await?;
             exchange(stream, "https", requests).await.map_err(io::Error::other)
@@ -40,7 +39,7 @@ impl Client {
         runtime.expect("a runtime").block_on(async {
             let stream = tokio::net::TcpStream::from_std(stream).expect("a socket");
             let tls = self.tls.as_ref().expect("HTTP/2 over TLS");
-            let config = client_config(&tls.trust, &["h2"], tls.versions);
+            let config = tls.config(&["h2"]);
             let name = ServerName::try_from(tls.name.clone()).expect("a name");
             let stream = TlsConnector::from(config).connect(name, stream).await.expect("TLS");
             let (mut sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");

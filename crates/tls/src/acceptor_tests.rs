@@ -1,6 +1,5 @@
 //! Handshakes in memory: what a client meets at a listener.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use portcullis_core::{Clock, Timestamp};
@@ -14,8 +13,8 @@ use rustls::{
 };
 
 use crate::{
-    CertificateSources, CertificateStore, Minimum, Protocol, TlsAcceptor, TlsError, TlsPlan,
-    provider,
+    CertificateSources, CertificateStore, ClientTrusts, HandshakePolicy, Minimum, NamePolicy,
+    Protocol, TlsAcceptor, TlsError, TlsPlan, provider,
 };
 
 /// The handshakes here are about the server's choice, not about trust: what is believed are
@@ -93,11 +92,16 @@ fn store() -> CertificateStore {
     CertificateStore::open(&sources, None, clock).unwrap()
 }
 
+fn minimum(minimum: Minimum) -> NamePolicy {
+    NamePolicy { minimum: Some(minimum), clients: None }
+}
+
 fn plan() -> TlsPlan {
     TlsPlan {
         certificates: store(),
-        minimum: Minimum::Tls13,
-        by_name: HashMap::from([("old.test".to_owned(), Minimum::Tls12)]),
+        policy: HandshakePolicy { minimum: Minimum::Tls13, clients: None },
+        by_name: vec![("old.test".to_owned(), minimum(Minimum::Tls12))],
+        trusts: ClientTrusts::default(),
         without_sni: None,
         protocols: vec![Protocol::H2, Protocol::Http11],
     }
@@ -118,8 +122,8 @@ pub(crate) fn shake(
     lazy.read_tls(&mut hello.as_slice()).unwrap();
     let accepted = lazy.accept().map_err(|(error, _)| error.to_string())?.unwrap();
     let chosen =
-        acceptor.config_for(&accepted.client_hello()).map_err(|alert| alert.as_str().to_owned())?;
-    let mut server = accepted.into_connection(chosen).map_err(|(error, mut alert)| {
+        acceptor.choose(&accepted.client_hello()).map_err(|alert| alert.as_str().to_owned())?;
+    let mut server = accepted.into_connection(chosen.config).map_err(|(error, mut alert)| {
         let mut wire = Vec::new();
         alert.write(&mut wire).unwrap();
         shown_nothing(&mut client, &wire);
@@ -191,11 +195,12 @@ fn tls_1_3_is_all_there_is_by_default() {
 fn tls_1_2_is_allowed_by_name_or_by_listener() {
     check(plan(), client(TLS12, &[]), "old.test", Ok((ProtocolVersion::TLSv1_2, None)));
     check(plan(), client(TLS13, &[]), "old.test", Ok((ProtocolVersion::TLSv1_3, None)));
-    let by_listener = TlsPlan { minimum: Minimum::Tls12, by_name: HashMap::new(), ..plan() };
+    let tls12 = HandshakePolicy { minimum: Minimum::Tls12, clients: None };
+    let by_listener = TlsPlan { policy: tls12.clone(), by_name: Vec::new(), ..plan() };
     check(by_listener, client(TLS12, &[]), "a.test", Ok((ProtocolVersion::TLSv1_2, None)));
     let stricter = TlsPlan {
-        minimum: Minimum::Tls12,
-        by_name: HashMap::from([("*.wild.test".to_owned(), Minimum::Tls13)]),
+        policy: tls12,
+        by_name: vec![("*.wild.test".to_owned(), minimum(Minimum::Tls13))],
         ..plan()
     };
     check(stricter, client(TLS12, &[]), "x.wild.test", Err("Tls12NotOffered"));
@@ -211,7 +216,7 @@ fn unknown_names_are_refused() {
 
 #[test]
 fn a_missing_name_is_refused_unless_one_stands_in() {
-    check(plan(), client(TLS13, &[]), "127.0.0.1", Err("missing_extension"));
+    check(plan(), client(TLS13, &[]), "127.0.0.1", Err("no_server_name"));
     let named = TlsPlan { without_sni: Some("a.test".into()), ..plan() };
     check(named, client(TLS13, &[]), "127.0.0.1", Ok((ProtocolVersion::TLSv1_3, None)));
     let old = TlsPlan { without_sni: Some("old.test".into()), ..plan() };

@@ -1,6 +1,5 @@
 //! Which of several certificates a client is shown.
 
-use std::collections::HashMap;
 use std::fs;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -18,8 +17,8 @@ use time::OffsetDateTime;
 
 use crate::acceptor_tests::{TLS12, TLS13, client_of, shake};
 use crate::{
-    CertificateSources, CertificateStore, FilePair, Minimum, Protocol, TlsAcceptor, TlsPlan,
-    provider,
+    CertificateSources, CertificateStore, ClientTrusts, FilePair, HandshakePolicy, Minimum,
+    Protocol, TlsAcceptor, TlsPlan, provider,
 };
 
 const NOW: u64 = 1_700_000_000;
@@ -67,12 +66,15 @@ impl Listener {
         let folder = TempDir::new().unwrap();
         let written = pairs.iter().enumerate().map(|(place, made)| write(&folder, place, *made));
         let (files, leaves) = written.unzip();
-        let sources = CertificateSources { files, ..Default::default() };
+        // One that would be more wanted, were it not from a source that is less.
+        let self_signed = vec!["a.test".to_owned()];
+        let sources = CertificateSources { files, self_signed, ..Default::default() };
         let clock = Clock::manual(Timestamp::from_unix_seconds(NOW));
         let acceptor = TlsAcceptor::new(TlsPlan {
             certificates: CertificateStore::open(&sources, None, clock.clone()).unwrap(),
-            minimum,
-            by_name: HashMap::new(),
+            policy: HandshakePolicy { minimum, clients: None },
+            by_name: Vec::new(),
+            trusts: ClientTrusts::default(),
             without_sni: None,
             protocols: vec![Protocol::Http11],
         });

@@ -23,6 +23,18 @@ pub enum TlsError {
         /// What the parser said.
         reason: String,
     },
+    /// A revocation list cannot be used.
+    #[error("not a usable certificate revocation list: {reason}")]
+    InvalidCrl {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The authorities of clients cannot be used.
+    #[error("not a usable bundle of authorities: {reason}")]
+    InvalidTrust {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The key is no private key in PEM that we can use.
     #[error("not a usable PEM private key: {reason}")]
     InvalidKey {

@@ -128,7 +128,7 @@ fn name(general: &GeneralName<'_>) -> Option<String> {
     }
 }
 
-fn timestamp(seconds: i64) -> Timestamp {
+pub(crate) fn timestamp(seconds: i64) -> Timestamp {
     Timestamp::from_unix_seconds(u64::try_from(seconds).unwrap_or_default())
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::{FilePair, TlsError};
 
 /// Largest PEM file that is read, in bytes. A chain is a few KiB.
-const MAXIMUM_FILE: u64 = 1 << 20;
+pub(crate) const MAXIMUM_FILE: u64 = 1 << 20;
 
 /// How often a pair is read that changes while it is read.
 const ATTEMPTS: usize = 3;
@@ -24,10 +24,10 @@ impl PairBytes {
     /// Reads both. Where a folder is swapped in between, they would be of two pairs: so the chain is
     /// looked at again after the key. Blocks on the disk.
     pub(crate) fn read(files: &FilePair) -> Result<Self, TlsError> {
-        let mut chain = read_bounded(&files.certificate)?;
+        let mut chain = read_bounded(&files.certificate, MAXIMUM_FILE)?;
         for _ in 0..ATTEMPTS {
-            let key = read_bounded(&files.key)?;
-            let again = read_bounded(&files.certificate)?;
+            let key = read_bounded(&files.key, MAXIMUM_FILE)?;
+            let again = read_bounded(&files.certificate, MAXIMUM_FILE)?;
             if again == chain {
                 return Ok(Self { chain, key });
             }
@@ -52,7 +52,7 @@ impl fmt::Debug for PairBytes {
     }
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>, TlsError> {
+pub(crate) fn read_bounded(path: &Path, maximum: u64) -> Result<Vec<u8>, TlsError> {
     let unreadable = |reason: String| TlsError::Unreadable { path: path.to_owned(), reason };
     // A named pipe would wait for whoever writes to it.
     let kind = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
@@ -61,11 +61,11 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, TlsError> {
     }
     let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
     let mut bytes = Vec::new();
-    file.take(MAXIMUM_FILE + 1)
+    file.take(maximum + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| unreadable(error.to_string()))?;
-    if bytes.len() as u64 > MAXIMUM_FILE {
-        return Err(unreadable("it is larger than 1 MiB".into()));
+    if bytes.len() as u64 > maximum {
+        return Err(unreadable(format!("it is larger than {} MiB", maximum >> 20)));
     }
     Ok(bytes)
 }

@@ -1,6 +1,5 @@
 //! Which sessions are resumed, and for how long.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +14,8 @@ use rustls::{ClientConfig, HandshakeKind, NamedGroup, SignatureScheme, Supported
 
 use crate::acceptor_tests::{TLS12, TLS13, client_of, shake};
 use crate::{
-    CertificateSources, CertificateStore, CertifiedPair, Minimum, Protocol, TlsAcceptor, TlsPlan,
-    provider,
+    CertificateSources, CertificateStore, CertifiedPair, ClientTrusts, HandshakePolicy, Minimum,
+    Protocol, TlsAcceptor, TlsPlan, provider,
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -51,8 +50,9 @@ impl Fixture {
     fn acceptor(&self, minimum: Minimum) -> TlsAcceptor {
         TlsAcceptor::new(TlsPlan {
             certificates: self.store.clone(),
-            minimum,
-            by_name: HashMap::new(),
+            policy: HandshakePolicy { minimum, clients: None },
+            by_name: Vec::new(),
+            trusts: ClientTrusts::default(),
             without_sni: None,
             protocols: vec![Protocol::Http11],
         })

@@ -147,6 +147,10 @@ impl CertificateStore {
         entries.iter().map(|entry| entry.status(now)).collect()
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     pub(crate) fn ticketer(&self) -> Arc<dyn ProducesTickets> {
         Arc::clone(&self.0.tickets) as Arc<dyn ProducesTickets>
     }

@@ -1,12 +1,12 @@
 //! `access` of a route.
 
-use portcullis_policy::{Access, Way};
+use portcullis_policy::{Access, CertificateWay, Way};
 
 use crate::at::At;
-use crate::compile::Context;
 use crate::compile::check::{non_empty, texts};
 use crate::compile::issuers::IssuerTerms;
 use crate::compile::names::Named;
+use crate::compile::{Context, access_certificates};
 use crate::problem::{Problem, Problems};
 use crate::raw::access as raw;
 use crate::read::Items;
@@ -30,6 +30,7 @@ impl raw::Access {
 #[derive(Default)]
 struct Ways {
     tokens: Vec<Way>,
+    certificates: Vec<CertificateWay>,
     anonymous: bool,
     /// The first issuer whose tokens have no roles.
     without_roles: Option<String>,
@@ -43,11 +44,12 @@ impl raw::Rules {
         context: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<Access> {
-        let Self { any_of, roles } = self;
+        let Self { any_of, also, roles } = self;
         let any_of = problems.required(at, "any_of", any_of);
         let any_of_at = at.key("any_of");
         let any_of = any_of.and_then(|list| non_empty(list, &any_of_at, problems));
         let ways = any_of.and_then(|list| ways(list, &any_of_at, issuers, context, problems));
+        let also = access_certificates::also(also, &at.key("also"), context, problems);
         let roles_at = at.key("roles");
         let roles = match roles {
             Some(roles) => {
@@ -59,13 +61,20 @@ impl raw::Rules {
             }
             None => Vec::new(),
         };
-        let Ways { tokens: ways, anonymous, .. } = ways?;
-        if ways.is_empty() {
+        let (Ways { tokens: ways, certificates, anonymous, .. }, also) = (ways?, also?);
+        if ways.is_empty() && !anonymous && !also.is_empty() {
+            let message = "every way of `any_of` is a certificate already";
+            let problem = Problem::new(at.key("also"), message).on_key();
+            problems.push(problem.help("say in `any_of` which names it must have"));
+            return None;
+        }
+        if ways.is_empty() && certificates.is_empty() {
             let problem = Problem::new(any_of_at, "`anonymous` alone lets everybody in");
             problems.push(problem.help("write `access: public`, or name a credential beside it"));
             return None;
         }
-        Some(Access::AnyOf { ways, anonymous, roles, origin: context.origin(at) })
+        let origin = context.origin(at);
+        Some(Access::AnyOf { ways, certificates, also, anonymous, roles, origin })
     }
 }
 
@@ -73,6 +82,9 @@ fn check_roles(ways: &Ways, at: &At, problems: &mut Problems) -> Option<()> {
     let problem = if ways.anonymous {
         Problem::new(at.clone(), "roles cannot be asked of `anonymous`")
             .help("take `anonymous` out of `any_of`, or the roles")
+    } else if !ways.certificates.is_empty() {
+        Problem::new(at.clone(), "roles cannot be asked of a client certificate")
+            .help("take `client_certificate` out of `any_of`, or the roles")
     } else if let Some(name) = &ways.without_roles {
         Problem::new(at.clone(), format!("tokens of the issuer `{name}` have no roles"))
             .help(format!("say in the issuer `{name}` where they are: `claims: {{roles: [path]}}`"))
@@ -98,7 +110,24 @@ fn ways(
                 problems.push(Problem::new(at, "`anonymous` stands here twice"));
             }
             raw::Credential::Anonymous => all.anonymous = true,
-            raw::Credential::Token(token) => {
+            raw::Credential::ClientCertificate => {
+                let any = access_certificates::any(&at, context);
+                sound &= all.add_certificate(Some(any), &at, problems);
+            }
+            raw::Credential::Named(raw::Named {
+                client_certificate: Some(names),
+                issuer,
+                scopes,
+            }) => {
+                let certificate_at = at.key("client_certificate");
+                if issuer.is_some() || scopes.is_some() {
+                    problems.push(not_a_token(&at, issuer.is_some()));
+                    sound = false;
+                }
+                let way = names.compile(&certificate_at, context, problems);
+                sound &= all.add_certificate(way, &certificate_at, problems);
+            }
+            raw::Credential::Named(token) => {
                 match token.compile(&at, &mut all, issuers, context, problems) {
                     Some(way) => all.tokens.push(way),
                     None => sound = false,
@@ -109,7 +138,38 @@ fn ways(
     sound.then_some(all)
 }
 
-impl raw::Token {
+fn not_a_token(at: &At, issuer: bool) -> Problem {
+    if issuer {
+        return Problem::new(at.key("issuer"), "a token and a certificate are two credentials")
+            .on_key()
+            .help("give each an entry of its own, or ask for the certificate by `also`");
+    }
+    Problem::new(at.key("scopes"), "a client certificate has no scopes").on_key()
+}
+
+impl Ways {
+    /// Whether the way was sound.
+    fn add_certificate(
+        &mut self,
+        way: Option<CertificateWay>,
+        at: &At,
+        problems: &mut Problems,
+    ) -> bool {
+        let Some(way) = way else { return false };
+        let useless = self.certificates.iter().any(|other| {
+            other.names.is_empty() || way.names.is_empty() || other.names == way.names
+        });
+        if useless {
+            let problem = Problem::new(at.clone(), "another entry takes the same certificates");
+            problems.push(problem.help("`client_certificate` alone takes every one of the trust"));
+            return false;
+        }
+        self.certificates.push(way);
+        true
+    }
+}
+
+impl raw::Named {
     fn compile(
         self,
         at: &At,
@@ -118,7 +178,7 @@ impl raw::Token {
         context: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<Way> {
-        let Self { issuer, scopes } = self;
+        let Self { issuer, scopes, client_certificate: _ } = self;
         let name = problems.required(at, "issuer", issuer);
         let scopes = match scopes {
             Some(scopes) => scope_list(scopes, &at.key("scopes"), problems)?,

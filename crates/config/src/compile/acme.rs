@@ -87,7 +87,7 @@ impl raw::Acme {
             (None, None) => None,
         };
         let challenge = challenge.kind();
-        let has_dns = dns.is_some();
+        let has_dns = dns.is_some() || problems.touch(&at.key("dns"));
         let dns = dns.and_then(|dns| dns.compile(&at.key("dns"), context, problems));
         check_ways(challenge, has_dns, at, around, context, problems);
         for (at, name) in names.iter().flatten().enumerate() {

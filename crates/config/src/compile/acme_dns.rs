@@ -76,7 +76,7 @@ impl raw::Rfc2136 {
         let server = server.and_then(|server| address(&server, &at.key("server"), problems));
         let key_name = key_name.and_then(|name| dns_name(name, &at.key("key_name"), problems));
         let zone = match zone {
-            Some(zone) => Some(Some(dns_name(zone, &at.key("zone"), problems)?)),
+            Some(zone) => dns_name(zone, &at.key("zone"), problems).map(Some),
             None => Some(None),
         };
         let secret = secret.and_then(|secret| key(secret, &at.key("secret"), context, problems));

@@ -68,7 +68,7 @@ impl raw::Certificates {
             }
         };
         let sources = CertificateSources { files: pairs, acme: ordered, self_signed };
-        let tls = TlsTerms { sources, acme, by_name: hosts.minimum_by_name(), without_sni };
+        let tls = TlsTerms { sources, acme, by_name: hosts.tls_by_name(), without_sni };
         let incomplete = problems.len() > before || problems.touch(at);
         Some(CertificateTerms { tls, names: names.filter(|_| !incomplete) })
     }

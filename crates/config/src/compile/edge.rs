@@ -39,7 +39,10 @@ impl Edge {
     ) -> EdgeTerms {
         let Self { connections, hosts, certificates, clients } = self;
         let root = At::root();
-        let hosts = Hosts::compile(hosts, context, problems);
+        let mut hosts = Hosts::compile(hosts, context, problems);
+        if let Some(listeners) = listeners {
+            hosts.note_listeners(listeners);
+        }
         let at = root.key("certificates");
         let certificates = certificates.compile(&at, &hosts, listeners, context, problems);
         if let (Some(listeners), Some(certificates)) = (listeners, &certificates) {

@@ -74,7 +74,7 @@ impl File {
             served?;
         let flood = flood.map(|quota| flood_guard(quota, context));
         let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
-        let (hosts, routes) = (hosts.allow_list(), table);
+        let (hosts, routes) = (hosts.allow_list(plans), table);
         let Sections { issuers, upstreams, .. } = sections;
         let issuers: HashMap<Arc<str>, IssuerTerms> = issuers.into_compiled();
         let listeners = listeners?;

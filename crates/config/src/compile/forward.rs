@@ -109,7 +109,8 @@ impl raw::ForwardIdentity {
         let Self { headers, token, audience } = self;
         let Self { headers: default_headers, token: default_token, audience: default_audience } =
             default;
-        if headers.is_some() && around.public {
+        let of_callers = |value: &raw::IdentityValue| !value.is_of_connection();
+        if around.public && headers.as_ref().is_some_and(|all| all.values().any(of_callers)) {
             let message = "nobody is identified on a public route: these fields would be empty";
             problems.push(Problem::new(at.key("headers"), message).on_key());
             return None;
@@ -172,8 +173,16 @@ fn fields(
 }
 
 impl raw::IdentityValue {
+    /// Whether it tells of the connection's certificate, whoever calls.
+    const fn is_of_connection(&self) -> bool {
+        matches!(self, Self::Certificate | Self::CertificateChain | Self::CertificateThumbprint)
+    }
+
     fn compile(self, at: &At, problems: &mut Problems) -> Option<IdentityValue> {
         Some(match self {
+            Self::Certificate => IdentityValue::Certificate,
+            Self::CertificateChain => IdentityValue::CertificateChain,
+            Self::CertificateThumbprint => IdentityValue::CertificateThumbprint,
             Self::Claim(path) => IdentityValue::Claim(texts(path, &at.key("claim"), problems)?),
             Self::Issuer => IdentityValue::Issuer,
             Self::Roles => IdentityValue::Roles,

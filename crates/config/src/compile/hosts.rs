@@ -1,10 +1,11 @@
 //! `hosts`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use portcullis_core::{Host, HostPattern};
-use portcullis_policy::{HostAllowList, Origin};
-use portcullis_tls::Minimum;
+use portcullis_core::{ClientPolicy, Host, HostPattern};
+use portcullis_policy::{HostAllowList, HostClients, Origin};
+use portcullis_tls::{ClientMode, ClientTerms, Minimum, NamePolicy};
 
 use crate::at::At;
 use crate::compile::Context;
@@ -13,6 +14,7 @@ use crate::problem::{Problem, Problems, nearest};
 use crate::raw::hosts::{HostDetail, HostEntry, HostTls};
 use crate::raw::listeners::TlsVersion;
 use crate::read::Items;
+use crate::snapshot::ListenerPlan;
 
 /// The allow-list, compiled; one entry for each that could be read.
 #[derive(Debug, Default)]
@@ -21,6 +23,8 @@ pub(super) struct Hosts {
     written: Vec<String>,
     /// Whether some entry could not be read, so that a name that is not found says nothing.
     incomplete: bool,
+    /// Of each entry, whether its clients are asked for a certificate; once that is known.
+    asking: Option<Vec<bool>>,
 }
 
 #[derive(Debug)]
@@ -28,7 +32,7 @@ struct Entry {
     at: At,
     pattern: HostPattern,
     origin: Origin,
-    minimum: Option<Minimum>,
+    tls: NamePolicy,
 }
 
 impl Hosts {
@@ -53,18 +57,15 @@ impl Hosts {
     }
 
     fn push(&mut self, raw: HostEntry, at: &At, context: &Context<'_>, problems: &mut Problems) {
-        let (name, name_at, minimum) = match raw {
-            HostEntry::Name(name) => (Some(name), at.clone(), None),
+        let (name, name_at, tls) = match raw {
+            HostEntry::Name(name) => (Some(name), at.clone(), Some(NamePolicy::default())),
             HostEntry::WithTls(HostDetail { name, tls }) => {
-                let minimum = tls.and_then(|HostTls { minimum_version }| minimum_version);
-                (
-                    problems.required(at, "name", name),
-                    at.key("name"),
-                    minimum.map(TlsVersion::compile),
-                )
+                let name = problems.required(at, "name", name);
+                let tls = tls.unwrap_or_default().compile(&at.key("tls"), context, problems);
+                (name, at.key("name"), tls)
             }
         };
-        let Some(name) = name else { return };
+        let (Some(name), Some(tls)) = (name, tls) else { return };
         let pattern = match HostPattern::parse(&name) {
             Ok(pattern) => pattern,
             Err(error) => {
@@ -76,22 +77,59 @@ impl Hosts {
             problems.push(Problem::new(name_at, format!("the host `{name}` stands here twice")));
             return;
         }
-        if minimum.is_some() && !matches!(pattern.host, Host::Name(_)) {
+        if tls != NamePolicy::default() && !matches!(pattern.host, Host::Name(_)) {
             let message = "an address has no TLS settings by name: no client sends it as SNI";
             problems.push(Problem::new(at.key("tls"), message));
         }
         self.written.push(name);
         let origin = context.origin(at);
-        self.entries.push(Entry { at: at.clone(), pattern, origin, minimum });
+        self.entries.push(Entry { at: at.clone(), pattern, origin, tls });
     }
 
     /// The allow-list for the pipeline.
-    pub(super) fn allow_list(&self) -> HostAllowList {
-        HostAllowList::new(self.entries.iter().map(|entry| portcullis_policy::HostEntry {
+    pub(super) fn allow_list(&self, listeners: &[ListenerPlan]) -> HostAllowList {
+        let names = self.tls_names();
+        let entries = self.entries.iter().map(|entry| portcullis_policy::HostEntry {
             pattern: entry.pattern.clone(),
-            tls12: entry.minimum == Some(Minimum::Tls12),
+            tls12: entry.tls.minimum == Some(Minimum::Tls12),
+            clients: entry.own_clients(&names).map(host_clients),
             origin: entry.origin,
-        }))
+        });
+        let listeners = listeners.iter().filter_map(|listener| {
+            let clients = &listener.tls.as_ref()?.policy.clients;
+            Some((Arc::clone(&listener.name), host_clients(clients).policy))
+        });
+        HostAllowList::new(entries, listeners)
+    }
+
+    /// What handshakes find by name: the first entry of two for one name.
+    fn tls_names(&self) -> HashMap<String, &NamePolicy> {
+        let mut names = HashMap::new();
+        for entry in &self.entries {
+            if let Some(name) = entry.tls_name() {
+                names.entry(name).or_insert(&entry.tls);
+            }
+        }
+        names
+    }
+
+    /// Notes of each entry whether its clients are asked for a certificate by any listener.
+    pub(super) fn note_listeners(&mut self, listeners: &[ListenerPlan]) {
+        let names = self.tls_names();
+        let tls = || listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let asks = |entry: &Entry| match entry.own_clients(&names) {
+            Some(own) => own.is_some() && tls().next().is_some(),
+            None => tls().any(|terms| terms.policy.clients.is_some()),
+        };
+        self.asking = Some(self.entries.iter().map(asks).collect());
+    }
+
+    /// Those of the entries `served` whose clients are never asked for a certificate, as they are
+    /// written; `None` where nobody can tell, as something else is wrong.
+    pub(super) fn without_certificates(&self, served: &[usize]) -> Option<Vec<&str>> {
+        let asking = self.asking.as_ref().filter(|_| !self.incomplete)?;
+        let unasked = served.iter().filter(|index| asking.get(**index) == Some(&false));
+        Some(unasked.filter_map(|index| self.written.get(*index)).map(String::as_str).collect())
     }
 
     /// Whether some entry could not be read, so that a name that is not found says nothing.
@@ -140,10 +178,10 @@ impl Hosts {
         problem.help(format!("add `{name}` to `hosts`, or every request for it is answered 421"))
     }
 
-    /// The oldest TLS version by name, where an entry says one.
-    pub(super) fn minimum_by_name(&self) -> HashMap<String, Minimum> {
-        let named =
-            self.entries.iter().filter_map(|entry| Some((entry.tls_name()?, entry.minimum?)));
+    /// TLS by name. An exact name without settings of its own has those of the listener, and not
+    /// those of a wildcard that it is below.
+    pub(super) fn tls_by_name(&self) -> Vec<(String, NamePolicy)> {
+        let named = self.entries.iter().filter_map(|e| Some((e.tls_name()?, e.tls.clone())));
         named.collect()
     }
 
@@ -155,7 +193,10 @@ impl Hosts {
 
     /// Entries that have TLS settings of their own.
     pub(super) fn with_tls(&self) -> impl Iterator<Item = &At> {
-        self.entries.iter().filter(|entry| entry.minimum.is_some()).map(|entry| &entry.at)
+        self.entries
+            .iter()
+            .filter(|entry| entry.tls != NamePolicy::default())
+            .map(|entry| &entry.at)
     }
 
     /// The name of the entry `index`, if it is one name.
@@ -170,10 +211,42 @@ impl Hosts {
     }
 }
 
+fn host_clients(terms: &Option<ClientTerms>) -> HostClients {
+    HostClients {
+        policy: terms.as_ref().map_or(ClientPolicy::NONE, ClientTerms::policy),
+        required: terms.as_ref().is_some_and(|terms| terms.mode == ClientMode::Required),
+    }
+}
+
 impl Entry {
+    /// What the name asks of clients where that is not the listener's. Of two entries for one name
+    /// the first says it, as no handshake tells ports apart.
+    fn own_clients<'n>(
+        &self,
+        names: &HashMap<String, &'n NamePolicy>,
+    ) -> Option<&'n Option<ClientTerms>> {
+        names.get(&self.tls_name()?)?.clients.as_ref()
+    }
+
     fn tls_name(&self) -> Option<String> {
         let Host::Name(name) = &self.pattern.host else { return None };
         Some(if self.pattern.wildcard { format!("*.{name}") } else { name.to_string() })
+    }
+}
+
+impl HostTls {
+    fn compile(
+        self,
+        at: &At,
+        context: &Context<'_>,
+        problems: &mut Problems,
+    ) -> Option<NamePolicy> {
+        let Self { minimum_version, client_certificates } = self;
+        let clients = match client_certificates {
+            Some(raw) => Some(raw.compile(&at.key("client_certificates"), context, problems)?),
+            None => None,
+        };
+        Some(NamePolicy { minimum: minimum_version.map(TlsVersion::compile), clients })
     }
 }
 

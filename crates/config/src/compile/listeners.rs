@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use portcullis_policy::{Origin, Role, ToHttps};
-use portcullis_tls::{Minimum, Protocol};
+use portcullis_tls::{HandshakePolicy, Minimum, Protocol};
 
 use crate::at::At;
 use crate::compile::Context;
@@ -63,7 +63,8 @@ fn by_default() -> Vec<ListenerPlan> {
         proxies: Vec::new(),
         role,
     };
-    let tls = ListenerTerms { minimum: Minimum::Tls13 };
+    let policy = HandshakePolicy { minimum: Minimum::Tls13, clients: None };
+    let tls = ListenerTerms { policy };
     let redirects = Role::Redirects(ToHttps { port: HTTPS, origin: Origin::default() });
     vec![plan("https", 443, Some(tls), Role::Serves), plan("http", 80, None, redirects)]
 }
@@ -96,12 +97,32 @@ impl raw::Listener {
             Some(protocols) => protocol_list(protocols, &at.key("protocols"), problems)?,
             None => ALL.to_vec(),
         };
-        let tls = (!cleartext && !is_redirect).then(|| {
-            let raw::ListenerTls { minimum_version } = tls.unwrap_or_default();
-            ListenerTerms { minimum: minimum_version.compile() }
-        });
+        let tls = if cleartext || is_redirect {
+            None
+        } else {
+            Some(tls.unwrap_or_default().compile(&at.key("tls"), context, problems)?)
+        };
         let (name, address, role) = (name?, address?, role?);
         Some(ListenerPlan { name, address, protocols, tls, proxies, role })
+    }
+}
+
+impl raw::ListenerTls {
+    /// `None` where a mistake was noted.
+    fn compile(
+        self,
+        at: &At,
+        context: &Context<'_>,
+        problems: &mut Problems,
+    ) -> Option<ListenerTerms> {
+        let Self { minimum_version, client_certificates } = self;
+        let clients = match client_certificates {
+            Some(raw) => raw.compile(&at.key("client_certificates"), context, problems)?,
+            None => None,
+        };
+        Some(ListenerTerms {
+            policy: HandshakePolicy { minimum: minimum_version.compile(), clients },
+        })
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Rules {
     /// Credentials, of which one suffices.
     #[schemars(required)]
     pub any_of: Option<Items<Credential>>,
+    /// What is needed on top, whatever the credential. Default: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub also: Option<Items<Demand>>,
     /// Roles, of which one is needed. Default: none needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roles: Option<Items<String>>,
@@ -32,25 +35,70 @@ pub struct Rules {
 
 /// A way to be let in.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
-#[serde(rename_all = "snake_case", expecting = "{issuer: name, scopes: […]}, or `anonymous`")]
+#[serde(
+    rename_all = "snake_case",
+    expecting = "{issuer: name, scopes: […]}, `client_certificate`, {client_certificate: {san: […]}}, \
+                 or `anonymous`"
+)]
 pub enum Credential {
     /// None at all; a wrong credential is refused all the same.
     Anonymous,
-    /// A token.
+    /// Any client certificate that was verified in the handshake.
+    ClientCertificate,
+    /// A token, or a client certificate with one of these names.
     #[serde(rename = "<mapping>")]
     #[schemars(untagged)]
-    Token(Token),
+    Named(Named),
 }
 
-/// A token of an issuer.
+/// A token of an issuer, or a client certificate with one of these names.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["issuer"]))]
-pub struct Token {
+#[schemars(extend("oneOf" = [{"required": ["issuer"]}, {"required": ["client_certificate"]}]))]
+pub struct Named {
     /// A name of `issuers`.
-    #[schemars(required)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// Scopes, all of which are needed. Default: none.
+    /// Scopes of the token, all of which are needed. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Items<String>>,
+    /// A client certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<CertificateNames>,
+}
+
+/// Something that is needed on top of a credential.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(
+    rename_all = "snake_case",
+    expecting = "`client_certificate`, or {client_certificate: {san: […]}}"
+)]
+pub enum Demand {
+    /// Any client certificate that was verified in the handshake.
+    ClientCertificate,
+    /// A client certificate with one of these names.
+    #[serde(rename = "<mapping>")]
+    #[schemars(untagged)]
+    Named(NamedDemand),
+}
+
+/// A client certificate with one of these names.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["client_certificate"]))]
+pub struct NamedDemand {
+    /// The certificate.
+    #[schemars(required)]
+    pub client_certificate: Option<CertificateNames>,
+}
+
+/// Names of a client certificate.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["san"]))]
+pub struct CertificateNames {
+    /// Subject alternative names, of which it must have one: URIs such as SPIFFE ids, DNS names,
+    /// mailboxes or addresses, without patterns.
+    #[schemars(required)]
+    pub san: Option<Items<String>>,
 }

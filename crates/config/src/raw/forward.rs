@@ -39,7 +39,8 @@ pub struct DefaultForward {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ForwardIdentity {
-    /// Fields and what they carry: `subject`, `issuer`, `scopes`, `roles` or `{claim: [path]}`.
+    /// Fields and what they carry: `subject`, `issuer`, `scopes`, `roles` or `{claim: [path]}`; or of
+    /// the client's certificate `certificate`, `certificate_chain` or `certificate_thumbprint`.
     /// Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<Entries<IdentityValue>>,
@@ -55,9 +56,16 @@ pub struct ForwardIdentity {
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(
     rename_all = "snake_case",
-    expecting = "`subject`, `issuer`, `scopes`, `roles` or {claim: [path]}"
+    expecting = "`subject`, `issuer`, `scopes`, `roles`, {claim: [path]}, `certificate`, \
+                 `certificate_chain` or `certificate_thumbprint`"
 )]
 pub enum IdentityValue {
+    /// The client's certificate, as RFC 9440 has it in `Client-Cert`.
+    Certificate,
+    /// What led from it to the trust, as RFC 9440 has it in `Client-Cert-Chain`.
+    CertificateChain,
+    /// SHA-256 of the client's certificate, base64url.
+    CertificateThumbprint,
     /// A claim, by path.
     Claim(Items<String>),
     /// The `iss` of the token.

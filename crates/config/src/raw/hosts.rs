@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::raw::client_certificates::ClientCertificates;
 use crate::raw::listeners::TlsVersion;
 
 /// One entry of the allow-list.
@@ -39,4 +40,7 @@ pub struct HostTls {
     /// The lowest version taken for this name. Default: the listener's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum_version: Option<TlsVersion>,
+    /// Which certificates are asked of clients for this name. Default: those of the listener.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificates: Option<ClientCertificates>,
 }

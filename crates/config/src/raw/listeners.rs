@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::raw::client_certificates::ClientCertificates;
 use crate::raw::network::Network;
 use crate::read::Items;
 
@@ -83,6 +84,9 @@ pub enum Protocol {
 pub struct ListenerTls {
     /// The lowest version taken: `"1.3"` or `"1.2"`. Default: `"1.3"`.
     pub minimum_version: TlsVersion,
+    /// Which certificates are asked of clients. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificates: Option<ClientCertificates>,
 }
 
 /// A version of TLS.

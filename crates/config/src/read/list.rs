@@ -109,6 +109,11 @@ impl<T> Default for Entries<T> {
 }
 
 impl<T> Entries<T> {
+    /// The values, in the order of the file.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|(_, value)| value)
+    }
+
     /// The entries, each with its path.
     pub(crate) fn into_at(self, at: &At) -> impl Iterator<Item = (At, String, T)> {
         self.0.into_iter().map(|(key, value)| (at.key(&key), key, value))

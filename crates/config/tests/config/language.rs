@@ -7,8 +7,7 @@ use portcullis_config::{LoadOptions, check_text};
 use crate::options;
 
 /// Paths of what later versions bring, in the order of the file.
-const LATER: [&str; 23] = [
-    "listeners[0].tls.client_certificates",
+const LATER: [&str; 21] = [
     "state.when_unreachable",
     "secrets",
     "issuers[0].proof",
@@ -20,7 +19,6 @@ const LATER: [&str; 23] = [
     "limits[4].key",
     "limits[4].penalty",
     "routes[0].access.any_of[2].api_key",
-    "routes[0].access.any_of[3].client_certificate",
     "routes[0].access.policies",
     "routes[0].request.schema",
     "routes[1].access.any_of[0].login",

@@ -56,7 +56,7 @@ fn listeners_and_tls() {
     assert_eq!((&*https.name, https.address.to_string()), ("https", "127.0.0.1:8443".into()));
     let terms = https.tls.as_ref().expect("TLS");
     assert_eq!(
-        (terms.minimum, https.protocols.as_slice()),
+        (terms.policy.minimum, https.protocols.as_slice()),
         (Minimum::Tls12, &[Protocol::Http11][..])
     );
     assert_eq!((&*plain.name, &plain.tls), ("plain", &None));
@@ -64,8 +64,12 @@ fn listeners_and_tls() {
     assert_eq!(plain.proxies, ["10.1.0.0/16".parse().unwrap()]);
     assert!(https.proxies.is_empty() && local.proxies.is_empty());
     assert_eq!(local.address, ListenAddress::Unix("/run/gateway.sock".into()));
-    assert_eq!(snapshot.tls.by_name.get("old.test"), Some(&Minimum::Tls12));
-    assert_eq!(snapshot.tls.by_name.len(), 1);
+    let minimum = |name: &str| {
+        let named = snapshot.tls.by_name.iter().find(|(named, _)| named == name);
+        named.map(|(_, own)| own.minimum)
+    };
+    assert_eq!(minimum("old.test"), Some(Some(Minimum::Tls12)));
+    assert_eq!(minimum("api.test"), Some(None));
     assert_eq!(snapshot.tls.without_sni.as_deref(), Some("api.test"));
     assert_eq!(snapshot.tls.sources.self_signed, ["api.test", "old.test"]);
 }
@@ -167,7 +171,7 @@ fn a_route_with_everything() {
     assert_eq!((&*route.name, route.origin.0), ("orders", line_of("name: orders")));
     assert_eq!(route.methods, [Method::GET, Method::HEAD]);
     assert!(route.encoded_slash);
-    let Access::AnyOf { ways, anonymous, roles, origin } = &route.access else {
+    let Access::AnyOf { ways, anonymous, roles, origin, .. } = &route.access else {
         panic!("{route:?}")
     };
     assert_eq!((ways.len(), *anonymous, roles.as_slice()), (1, false, &["clerk".into()][..]));
@@ -311,7 +315,7 @@ fn listeners_left_out_are_https_and_the_redirect_to_it() {
     let snapshot = check_text("x", SMALLEST, &options()).expect("no mistake").snapshot;
     let [https, http] = snapshot.listeners.as_slice() else { panic!("{:?}", snapshot.listeners) };
     assert_eq!((&*https.name, https.address.to_string()), ("https", "[::]:443".into()));
-    assert_eq!(https.tls.as_ref().map(|tls| tls.minimum), Some(Minimum::Tls13));
+    assert_eq!(https.tls.as_ref().map(|tls| tls.policy.minimum), Some(Minimum::Tls13));
     assert_eq!((&*http.name, http.address.to_string()), ("http", "[::]:80".into()));
     let to = ToHttps { port: NonZeroU16::new(443).expect("a port"), origin: Origin(0) };
     assert_eq!((&http.tls, http.role), (&None, Role::Redirects(to)));

@@ -3,7 +3,7 @@
 use portcullis_core::Secret;
 use portcullis_state::MemoryDurable;
 use portcullis_tls::acme::{Challenge, ChallengeType, Challenges, Published, Solver};
-use portcullis_tls::{Minimum, TlsPlan, provider};
+use portcullis_tls::{ClientTrusts, HandshakePolicy, Minimum, TlsPlan, provider};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
@@ -84,8 +84,9 @@ fn start(orders: bool) -> (Gateway, Published) {
     let published = Published::new(Arc::clone(&durable) as _);
     let plan = TlsPlan {
         certificates: store(),
-        minimum: Minimum::Tls13,
-        by_name: std::collections::HashMap::new(),
+        policy: HandshakePolicy { minimum: Minimum::Tls13, clients: None },
+        by_name: Vec::new(),
+        trusts: ClientTrusts::default(),
         without_sni: Some("a.test".to_owned()),
         protocols: tls::BOTH.to_vec(),
     };

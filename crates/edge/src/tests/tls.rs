@@ -1,8 +1,9 @@
 //! Handshakes over real sockets.
 
-use std::collections::HashMap;
-
-use portcullis_tls::{CertificateSources, CertificateStore, Minimum, Protocol, TlsPlan, provider};
+use portcullis_tls::{
+    CertificateSources, CertificateStore, ClientTrusts, HandshakePolicy, Minimum, NamePolicy,
+    Protocol, TlsPlan, provider,
+};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
@@ -17,10 +18,12 @@ pub(super) fn store() -> CertificateStore {
 }
 
 fn acceptor(certificates: &CertificateStore, protocols: &[Protocol]) -> TlsAcceptor {
+    let old = NamePolicy { minimum: Some(Minimum::Tls12), clients: None };
     TlsAcceptor::new(TlsPlan {
         certificates: certificates.clone(),
-        minimum: Minimum::Tls13,
-        by_name: HashMap::from([("old.test".to_owned(), Minimum::Tls12)]),
+        policy: HandshakePolicy { minimum: Minimum::Tls13, clients: None },
+        by_name: vec![("old.test".to_owned(), old)],
+        trusts: ClientTrusts::default(),
         without_sni: None,
         protocols: protocols.to_vec(),
     })
@@ -90,8 +93,8 @@ async fn an_unknown_name_is_told_so() {
     check_alert(&error, AlertDescription::UnrecognisedName);
     gateway.recorder.saw("handshake main unrecognized_name").await;
     let error = connect(&gateway, &store, "127.0.0.1", &[]).await.unwrap_err();
-    check_alert(&error, AlertDescription::MissingExtension);
-    gateway.recorder.saw("handshake main missing_extension").await;
+    check_alert(&error, AlertDescription::UnrecognisedName);
+    gateway.recorder.saw("handshake main no_server_name").await;
 }
 
 #[tokio::test]

@@ -137,6 +137,7 @@ fn pipeline(routes: Vec<(&str, Route)>) -> Pipeline {
     let entry = |pattern: &str, tls12| HostEntry {
         pattern: HostPattern::parse(pattern).unwrap(),
         tls12,
+        clients: None,
         origin: Origin(1),
     };
     let mut table = RouteTableBuilder::new(2);
@@ -154,7 +155,7 @@ fn pipeline(routes: Vec<(&str, Route)>) -> Pipeline {
             },
         },
         flood: None,
-        hosts: HostAllowList::new([entry("api.test", false), entry("old.test", true)]),
+        hosts: HostAllowList::new([entry("api.test", false), entry("old.test", true)], []),
         transport: Transport::new(
             [("http".into(), Role::Redirects(TO_HTTPS)), ("plain".into(), Role::Serves)],
             [],
@@ -227,6 +228,8 @@ impl Ask {
             cipher_suite: "",
             group: None,
             resumed: false,
+            policy: portcullis_core::ClientPolicy::NONE,
+            client: None,
         };
         let is_tls = self.tls.starts_with("TLS");
         let conn = ConnMeta {
@@ -285,9 +288,10 @@ async fn nobody_is_sent_to_a_host_that_is_not_served() {
     let entry = |pattern: &str| HostEntry {
         pattern: HostPattern::parse(pattern).unwrap(),
         tls12: false,
+        clients: None,
         origin: Origin(1),
     };
-    rules.hosts = HostAllowList::new([entry("api.test:443"), entry("old.test:8080")]);
+    rules.hosts = HostAllowList::new([entry("api.test:443"), entry("old.test:8080")], []);
     let at = |host| Ask { tls: "http", host, ..get("/") };
     check(&at("api.test").of(&rules).await, 308, "");
     check(&at("api.test:8080").of(&rules).await, 308, "");
@@ -370,8 +374,14 @@ async fn limits_by_address_come_before_the_token_and_by_principal_after() {
     let clock = portcullis_core::Clock::system();
     let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
     let way = Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
-    let access =
-        Access::AnyOf { ways: vec![way], anonymous: false, roles: Vec::new(), origin: Origin(19) };
+    let access = Access::AnyOf {
+        certificates: Vec::new(),
+        also: Vec::new(),
+        ways: vec![way],
+        anonymous: false,
+        roles: Vec::new(),
+        origin: Origin(19),
+    };
     let mut api = route("api", &["GET"], access);
     api.address_limits = vec![AddressLimit { limiter: limiter("address", 4), origin: Origin(5) }];
     api.principal_limits = vec![
@@ -420,6 +430,8 @@ async fn scopes_and_roles_are_demanded() {
         origin: Origin(20),
     };
     let access = |ways, anonymous, roles: &[&str]| Access::AnyOf {
+        certificates: Vec::new(),
+        also: Vec::new(),
         ways,
         anonymous,
         roles: roles.iter().map(|r| (*r).to_owned()).collect(),
@@ -465,7 +477,14 @@ async fn a_wrong_credential_is_never_rescued_and_two_are_refused() {
     let way =
         |idp: &Idp| Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
     let ways = vec![way(&one), way(&two), way(&three)];
-    let access = Access::AnyOf { ways, anonymous: true, roles: Vec::new(), origin: Origin(19) };
+    let access = Access::AnyOf {
+        certificates: Vec::new(),
+        also: Vec::new(),
+        ways,
+        anonymous: true,
+        roles: Vec::new(),
+        origin: Origin(19),
+    };
     let rules = pipeline(vec![("/api", route("api", &["GET"], access))]);
     let query = |token: &str| -> &'static str {
         Box::leak(format!("/api?access_token={token}").into_boxed_str())
@@ -493,6 +512,8 @@ async fn preflights_are_answered_before_the_token_and_not_counted() {
     let clock = portcullis_core::Clock::system();
     let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
     let access = || Access::AnyOf {
+        certificates: Vec::new(),
+        also: Vec::new(),
         ways: vec![Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) }],
         anonymous: false,
         roles: Vec::new(),
@@ -561,8 +582,14 @@ async fn an_issuer_without_keys_is_a_503() {
     keys.load_now().await;
     let issuer = Arc::new(Issuer::new(settings, keys, clock));
     let way = Way { issuer, scopes: Vec::new(), origin: Origin(20) };
-    let access =
-        Access::AnyOf { ways: vec![way], anonymous: true, roles: Vec::new(), origin: Origin(19) };
+    let access = Access::AnyOf {
+        certificates: Vec::new(),
+        also: Vec::new(),
+        ways: vec![way],
+        anonymous: true,
+        roles: Vec::new(),
+        origin: Origin(19),
+    };
     let rules = pipeline(vec![("/api", route("api", &["GET"], access))]);
     check(
         &get("/api").bearer(&idp.token("u", "", &[])).of(&rules).await,
@@ -576,8 +603,14 @@ async fn each_principal_has_a_bucket_of_its_own() {
     let clock = portcullis_core::Clock::system();
     let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
     let way = Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
-    let access =
-        Access::AnyOf { ways: vec![way], anonymous: false, roles: Vec::new(), origin: Origin(19) };
+    let access = Access::AnyOf {
+        certificates: Vec::new(),
+        also: Vec::new(),
+        ways: vec![way],
+        anonymous: false,
+        roles: Vec::new(),
+        origin: Origin(19),
+    };
     let mut api = route("api", &["GET"], access);
     api.principal_limits = vec![PrincipalLimit {
         limiter: limiter("principal", 1),
@@ -602,7 +635,14 @@ async fn scopes_count_with_the_issuer_that_granted_them() {
         origin: Origin(20),
     };
     let ways = vec![way(&one, &["a"]), way(&two, &[])];
-    let access = Access::AnyOf { ways, anonymous: false, roles: Vec::new(), origin: Origin(19) };
+    let access = Access::AnyOf {
+        certificates: Vec::new(),
+        also: Vec::new(),
+        ways,
+        anonymous: false,
+        roles: Vec::new(),
+        origin: Origin(19),
+    };
     let rules = pipeline(vec![("/api", route("api", &["GET"], access))]);
     check(&get("/api").bearer(&two.token("u2", "", &[])).of(&rules).await, 200, "");
     check(&get("/api").bearer(&one.token("u1", "a", &[])).of(&rules).await, 200, "");
@@ -617,7 +657,14 @@ async fn a_header_that_is_no_bearer_token_is_not_rescued_by_a_cookie() {
     let way =
         |idp: &Idp| Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
     let ways = vec![way(&one), way(&two)];
-    let access = Access::AnyOf { ways, anonymous: true, roles: Vec::new(), origin: Origin(19) };
+    let access = Access::AnyOf {
+        certificates: Vec::new(),
+        also: Vec::new(),
+        ways,
+        anonymous: true,
+        roles: Vec::new(),
+        origin: Origin(19),
+    };
     let rules = pipeline(vec![("/api", route("api", &["GET"], access))]);
     let ask = || get("/api").with("cookie", format!("sid={}", two.token("u2", "", &[])));
     check(&ask().of(&rules).await, 200, "");
@@ -663,8 +710,14 @@ async fn socket_rules(cors: RouteCors) -> (Pipeline, String) {
     let cookie = ReadFrom::Cookie("t".into());
     let idp = Idp::new("idp", "https://idp.test", cookie, &clock).await;
     let way = Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
-    let access =
-        Access::AnyOf { ways: vec![way], anonymous: true, roles: Vec::new(), origin: Origin(19) };
+    let access = Access::AnyOf {
+        certificates: Vec::new(),
+        also: Vec::new(),
+        ways: vec![way],
+        anonymous: true,
+        roles: Vec::new(),
+        origin: Origin(19),
+    };
     let mut socket = route("socket", &["GET", "POST"], access);
     socket.upgrade = vec![crate::UpgradeToken::WebSocket];
     socket.cors = cors;

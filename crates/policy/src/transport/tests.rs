@@ -26,6 +26,8 @@ fn conn(listener: &str) -> ConnMeta {
         cipher_suite: "TLS13_AES_128_GCM_SHA256",
         group: None,
         resumed: false,
+        policy: portcullis_core::ClientPolicy::NONE,
+        client: None,
     });
     ConnMeta { listener: listener.into(), peer: None, proxy: None, local: None, tls }
 }
