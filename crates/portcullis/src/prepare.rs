@@ -119,6 +119,7 @@ pub(crate) fn prepare(
         view: snapshot.redacted,
         handover,
         certificates,
+        acme: snapshot.tls.acme,
         trusts,
         identity: identity.clone(),
         pools: pools.clone(),
