@@ -8,6 +8,7 @@
 mod bodies;
 mod certificate_formats;
 mod certificates;
+mod certificates_shown;
 mod client_certificates;
 mod config;
 mod conformance;
