@@ -223,8 +223,8 @@ fn a_client_is_shown_the_certificate_that_it_can_verify() {
 fn c37_unknown_names_are_told_so_and_shown_nothing() {
     for listener in ["https", "older", "h1"] {
         // ④
-        refused(listener, &["-noservername"], 109);
-        refused(listener, &["-noservername", "-tls1_2"], 109);
+        refused(listener, &["-noservername"], 112);
+        refused(listener, &["-noservername", "-tls1_2"], 112);
         // ⑤
         for name in
             ["evil.test", "api.test.evil", "xapi.test", "test", "a.b.wild.test", "wild.test"]
@@ -242,7 +242,7 @@ fn c37_unknown_names_are_told_so_and_shown_nothing() {
 #[test]
 fn c37_names_that_are_none_are_refused() {
     // An address is no server name (RFC 6066 §3): as if none were sent.
-    refused("https", &with("127.0.0.1", &[]), 109);
+    refused("https", &with("127.0.0.1", &[]), 112);
     check("https", &with("api.test.", &["-verify_hostname", "api.test"]), &[]);
     for name in
         ["b\u{fc}cher.test", "api..test", "-api.test", "api test", "*.wild.test", ".api.test"]
