@@ -37,6 +37,7 @@ if have kubernetes-validate; then
 fi
 if have promtool; then
     run promtool check rules deploy/prometheus/alerts.yaml
+    run promtool test rules deploy/prometheus/alerts.tests.yaml
     run promtool check config deploy/prometheus/prometheus.yaml
 fi
 exit "$status"

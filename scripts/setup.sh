@@ -94,6 +94,14 @@ install_python() {
     .tools/venv/bin/pip install -q --disable-pip-version-check "${arguments[@]}"
 }
 
+# In a folder of their own: they ask for older libraries than the other parties.
+install_scanners() {
+    echo "setup: scanners into .tools/scanners"
+    rm -rf .tools/scanners
+    python3 -m venv .tools/scanners
+    .tools/scanners/bin/pip install -q --disable-pip-version-check -r tests/e2e/parties/scanners.txt
+}
+
 install_old() {
     echo "setup: old servers into .tools/old"
     rm -rf .tools/old
@@ -124,7 +132,9 @@ if [ "$mode" != build ]; then
     want npm npm
     want chromium chromium
     want haproxy haproxy
+    want openssl openssl
     want pebble pebble
+    want sslscan sslscan
     want named bind9
     want systemd-analyze systemd
 fi
@@ -140,6 +150,7 @@ fi
 if [ "$mode" != build ]; then
     install_promtool
     if_changed .tools/venv/.installed "${python_requirements[@]}" -- install_python
+    if_changed .tools/scanners/.installed tests/e2e/parties/scanners.txt -- install_scanners
     if_changed .tools/old/.installed tests/e2e/parties/old.txt -- install_old
     if_changed .tools/node/.installed tests/e2e/parties/package.json \
         tests/e2e/parties/package-lock.json -- install_node

@@ -6,7 +6,9 @@
 #![cfg(test)]
 
 mod bodies;
+mod certificate_formats;
 mod certificates;
+mod certificates_shown;
 mod client_certificates;
 mod config;
 mod conformance;
@@ -37,12 +39,14 @@ mod proxy_protocol;
 mod redirects;
 mod regressions;
 mod reload;
+mod scanners;
 mod settings;
 mod slow;
 mod soak;
 mod state;
 mod streams;
 mod tidy;
+mod tls_policy;
 mod tokens;
 mod unix_socket;
 mod upgrade;

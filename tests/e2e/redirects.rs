@@ -1,12 +1,14 @@
 //! From http to https: what is sent there, what is refused, and that nothing else happens. C35 but
 //! for tokens that are pending.
 
+use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use portcullis_testkit::browser::Browser;
 use portcullis_testkit::poll::until_true;
 use portcullis_testkit::process::run;
-use portcullis_testkit::{Answer, Client, Request, marker, tools};
+use portcullis_testkit::{Answer, Client, Reply, Request, marker, tools};
 
 use crate::world::{ADMIN_TOKEN, BASE, ISSUERS, UPSTREAMS, World};
 
@@ -238,7 +240,7 @@ fn c35_a_challenge_is_neither_redirected_nor_asked_for_anything_else() {
         assert!(matches!(status, 400 | 404), "{dots}: {status}");
         assert_eq!(location, None, "{dots}");
     }
-    assert_eq!(get(&format!("{path}/unknown"), "other.test"), (421, None));
+    assert_eq!(get(&format!("{path}/unknown"), "other.test"), (404, None));
     // The limit of the route does not hold the redirect, which is no request of the route.
     let (status, location) = get("/", "api.test");
     assert_eq!((status, location.as_deref()), (308, Some("https://api.test/")));
@@ -402,4 +404,25 @@ fn explain_tells_which_listener_and_where_to() {
     assert!(text.contains("to upstream u"), "{text}");
     let (code, text) = explain(&["--listener", "nothing", "GET", "http://api.test/a"]);
     assert_eq!(code, 1, "{text}");
+}
+
+/// What somebody types who does not know of https.
+#[test]
+fn a_browser_is_led_to_the_page() {
+    if tools::chromium().is_none() {
+        return;
+    }
+    let world = World::start(&[&base(), UPSTREAMS, REST]);
+    let https = world.gateway.address("https");
+    let page = "<p id=told></p><script>told.textContent = location.protocol + performance.getEntriesByType('navigation')[0].nextHopProtocol</script>";
+    let page = Reply::new(200, page).field("content-type", "text/html");
+    world
+        .upstream
+        .answer("GET /page ", page.field("content-security-policy", "default-src 'unsafe-inline'"));
+    let plain = format!("api.test:{}", world.gateway.address("plain").port());
+    let browser =
+        Browser::new().map(&plain, world.gateway.address("plain")).map("api.test:443", https);
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let seen = browser.open(&format!("http://{plain}/page"), scratch).expect("a browser");
+    assert!(seen.stdout.contains(">https:h2</p>"), "{}{}", seen.stdout, seen.stderr);
 }

@@ -2,6 +2,8 @@
 
 mod access;
 mod access_certificates;
+mod acme;
+mod acme_dns;
 mod admin;
 mod certificates;
 mod check;

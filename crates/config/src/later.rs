@@ -7,7 +7,6 @@ const KEYS: &[&str] = &[
     "accounts",
     "admin.page",
     "api_keys",
-    "certificates.acme",
     "issuers[].introspection",
     "issuers[].proof",
     "limits[].penalty",

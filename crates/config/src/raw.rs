@@ -2,6 +2,8 @@
 //! and defaults. What it means is decided in `compile`.
 
 pub mod access;
+pub mod acme;
+pub mod acme_dns;
 pub mod admin;
 pub mod certificates;
 pub mod client_certificates;

@@ -13,6 +13,7 @@ use portcullis_authn::{Issuer, KeyCache};
 use portcullis_core::Secret;
 use portcullis_limit::{Limiter, Slots};
 use portcullis_policy::{Pipeline, Role, UpstreamSettings};
+use portcullis_tls::acme::AcmeSettings;
 use portcullis_tls::{CertificateSources, ClientTerms, HandshakePolicy, NamePolicy, Protocol};
 
 /// A compiled file.
@@ -88,6 +89,8 @@ pub struct ListenerTerms {
 pub struct TlsTerms {
     /// Where certificates come from.
     pub sources: CertificateSources,
+    /// Whom certificates are ordered from; `None` where none are.
+    pub acme: Option<AcmeSettings>,
     /// What host names say otherwise, the first entry for a name before others; `*.` and a parent
     /// stands for one label more.
     pub by_name: Vec<(String, NamePolicy)>,

@@ -16,7 +16,7 @@ impl Reloader {
         }
         for (origin, error) in &report.failed {
             self.note("certificate-refused", &format!("{origin}: {error}"));
-            self.runtime.metrics().edge.certificate_failures.inc();
+            self.runtime.metrics().certificates.reload_failures.inc();
         }
         for (origin, error) in &report.expired {
             let detail = format!("{origin}: {error}; it is served on, and clients refuse it");

@@ -2,6 +2,7 @@
 
 mod admin;
 mod certificate_events;
+mod certificates;
 mod check;
 mod cli;
 mod demo;

@@ -74,7 +74,7 @@ impl Operators {
         if let Some((server, socket)) = probes {
             lines.push(format!("listening probes {}", server.address()));
             let runtime = Arc::clone(runtime);
-            let handler = move |request| ready(probes::answer(&runtime, &request));
+            let handler = move |request| probes::answer(Arc::clone(&runtime), request);
             let task = tokio::spawn(server.serve(handler));
             self.probes = Some(Running { place: probes_place, token: None, socket, task });
         }

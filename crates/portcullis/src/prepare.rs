@@ -15,7 +15,8 @@ use portcullis_core::{Clock, Secret, random};
 use portcullis_edge::ConnectionSettings;
 use portcullis_policy::{Handover, HeaderPolicy, IdentitySigner, Pipeline};
 use portcullis_proxy::{BODY_GRACE, Pool, Recorder, Redaction, Resolver, Serving, reserved_fields};
-use portcullis_state::StateFolder;
+use portcullis_state::{Durable, StateFolder};
+use portcullis_tls::acme::Challenges;
 use portcullis_tls::{CertificateStore, ClientTrusts, TlsAcceptor, TlsPlan};
 use thiserror::Error;
 
@@ -77,23 +78,33 @@ pub(crate) struct Previous<'p> {
     pub pools: Option<&'p HashMap<Arc<str>, Arc<Pool>>>,
 }
 
+/// What outlives the process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept<'k> {
+    /// Small files.
+    pub folder: &'k StateFolder,
+    /// The durable store.
+    pub durable: &'k Arc<dyn Durable>,
+}
+
 /// Prepares `snapshot`.
 pub(crate) fn prepare(
     snapshot: Snapshot,
     previous: &Previous<'_>,
-    state: &StateFolder,
+    kept: Kept<'_>,
     clock: &Clock,
     recorder: &Arc<Recorder>,
 ) -> Result<Prepared, PrepareError> {
     let certificates = open_certificates(&snapshot.tls, previous.certificates, clock)?;
+    let challenges = challenges(&snapshot.tls, kept.durable);
     let trusts = ClientTrusts::open(snapshot.client_terms(), previous.trusts, clock)
         .map_err(|(terms, error)| PrepareError::ClientTrust(terms.policy(), error))?;
-    let listeners = acceptors(&snapshot, &certificates, &trusts)?;
+    let listeners = acceptors(&snapshot, &certificates, challenges.as_ref(), &trusts)?;
     let pools = pools(&snapshot, previous.pools, clock)?;
     let identity = signer(&snapshot.identity, clock)?;
     let admin_token = match &snapshot.admin.token {
         Some(token) => token.clone(),
-        None => made_token(state)?,
+        None => made_token(kept.folder)?,
     };
     let connections = connection_settings(&snapshot.connections);
     let handover = Handover {
@@ -108,6 +119,7 @@ pub(crate) fn prepare(
         view: snapshot.redacted,
         handover,
         certificates,
+        acme: snapshot.tls.acme,
         trusts,
         identity: identity.clone(),
         pools: pools.clone(),
@@ -118,7 +130,7 @@ pub(crate) fn prepare(
     let reserved = reserved_fields(&snapshot.identity_fields, &snapshot.identity.header);
     let terms = &snapshot.connections;
     let drain = (terms.drain_delay, terms.drain_grace);
-    let parts = Parts { pools, identity, reserved, clock, recorder };
+    let parts = Parts { pools, identity, challenges, reserved, clock, recorder };
     let serving = serving(snapshot.pipeline, parts, &snapshot.identity, terms, &running);
     let files = snapshot.files;
     Ok(Prepared { serving, running, connections, listeners, drain, files, admin_token })
@@ -127,6 +139,7 @@ pub(crate) fn prepare(
 struct Parts<'p> {
     pools: HashMap<Arc<str>, Arc<Pool>>,
     identity: Option<Arc<IdentitySigner>>,
+    challenges: Option<Challenges>,
     reserved: std::collections::HashSet<Box<str>>,
     clock: &'p Clock,
     recorder: &'p Arc<Recorder>,
@@ -142,7 +155,7 @@ fn serving(
     let telemetry = &running.telemetry;
     Serving {
         pipeline,
-        challenges: None,
+        challenges: parts.challenges,
         pools: parts.pools,
         identity: parts.identity,
         identity_header: identity.header.clone(),
@@ -171,9 +184,16 @@ fn open_certificates(
     })
 }
 
+/// The names to prove, where certificates are ordered.
+fn challenges(tls: &TlsTerms, durable: &Arc<dyn Durable>) -> Option<Challenges> {
+    let names = &tls.sources.acme;
+    (!names.is_empty()).then(|| Challenges::new(Arc::clone(durable), names))
+}
+
 fn acceptors(
     snapshot: &Snapshot,
     certificates: &CertificateStore,
+    challenges: Option<&Challenges>,
     trusts: &ClientTrusts,
 ) -> Result<Vec<(ListenerPlan, Option<TlsAcceptor>)>, PrepareError> {
     let one = |plan: &ListenerPlan| {
@@ -190,7 +210,7 @@ fn acceptors(
         let acceptor = TlsAcceptor::new(tls);
         let acceptor =
             acceptor.map_err(|error| PrepareError::Tls(Arc::clone(&plan.name), error))?;
-        Ok((plan.clone(), Some(acceptor)))
+        Ok((plan.clone(), Some(acceptor.with_challenges(challenges.cloned()))))
     };
     snapshot.listeners.iter().map(one).collect()
 }

@@ -18,7 +18,7 @@ use crate::handover::Sockets;
 use crate::listeners::Listeners;
 use crate::logs;
 use crate::operators::Operators;
-use crate::prepare::{Prepared, Previous, prepare};
+use crate::prepare::{Kept, Prepared, Previous, prepare};
 use crate::run::start_keys;
 use crate::runtime::Runtime;
 
@@ -88,7 +88,7 @@ impl Reloader {
         }
         for (terms, error) in report.failed {
             self.note("client-trust-refused", &format!("{}: {error}", terms.policy()));
-            self.runtime.metrics().edge.certificate_failures.inc();
+            self.runtime.metrics().certificates.reload_failures.inc();
         }
     }
 
@@ -136,7 +136,8 @@ impl Reloader {
             pools: Some(&serving.pools),
         };
         let (clock, recorder) = (self.runtime.clock(), self.runtime.recorder());
-        let prepared = prepare(snapshot, &previous, &self.state, clock, recorder);
+        let kept = Kept { folder: &self.state, durable: self.runtime.durable() };
+        let prepared = prepare(snapshot, &previous, kept, clock, recorder);
         self.take(prepared.map_err(|error| error.to_string())?).await
     }
 

@@ -19,7 +19,7 @@ use crate::events::Events;
 use crate::handover::{self, Ask, Door, Predecessor, Sockets};
 use crate::listeners::Listeners;
 use crate::operators::Operators;
-use crate::prepare::{Prepared, Previous, prepare};
+use crate::prepare::{Kept, Prepared, Previous, prepare};
 use crate::reload::Reloader;
 use crate::runtime::{Base, Runtime};
 use crate::shutdown::{Asked, Signals};
@@ -132,7 +132,8 @@ impl Process {
         let store = Store::open(snapshot.state.clone(), state.clone(), clock.clone());
         let store = store.map_err(start)?;
         store.complete(&mut snapshot).await.map_err(start)?;
-        let prepared = prepare(snapshot, &Previous::default(), &state, &clock, &recorder);
+        let kept = Kept { folder: &state, durable: store.durable() };
+        let prepared = prepare(snapshot, &Previous::default(), kept, &clock, &recorder);
         let Prepared { serving, running, connections, listeners, drain, files, admin_token } =
             prepared.map_err(start)?;
 

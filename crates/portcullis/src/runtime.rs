@@ -11,10 +11,12 @@ use portcullis_policy::{Handover, IdentitySigner};
 use portcullis_proxy::metrics::raise;
 use portcullis_proxy::{Decisions, Metrics, Pool, Recorder};
 use portcullis_state::Durable;
+use portcullis_tls::acme::AcmeSettings;
 use portcullis_tls::{CertificateStore, ClientTrusts};
 use prometheus::Registry;
 use serde_json::{Value, json};
 
+use crate::certificates::{self, Attempts, View};
 use crate::logs::Logs;
 use crate::store::Store;
 
@@ -30,6 +32,7 @@ pub(crate) struct Runtime {
     logs: Arc<Logs>,
     recorder: Arc<Recorder>,
     store: Store,
+    attempts: Attempts,
     running: ArcSwap<Running>,
     draining: Arc<AtomicBool>,
     last_reload_ok: AtomicBool,
@@ -48,6 +51,8 @@ pub(crate) struct Running {
     pub handover: Handover,
     /// Certificates.
     pub certificates: CertificateStore,
+    /// How certificates are ordered, where they are.
+    pub acme: Option<AcmeSettings>,
     /// Whom clients' certificates come from.
     pub trusts: ClientTrusts,
     /// Signs identity tokens, where a route asks for it.
@@ -88,6 +93,9 @@ impl Base {
             // A series from the start: an alert on its increase sees the first.
             metrics.process.reloads.with_label_values(&[outcome]);
         }
+        for challenge in ["http-01", "tls-alpn-01"] {
+            metrics.edge.challenges.with_label_values(&[challenge]);
+        }
         metrics.process.build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let logs = Arc::new(Logs::new(Arc::clone(&metrics)));
         let sink: Arc<dyn portcullis_proxy::LogSink> = Arc::clone(&logs) as _;
@@ -108,6 +116,7 @@ impl Runtime {
             logs,
             recorder,
             store,
+            attempts: Attempts::default(),
             running: ArcSwap::from_pointee(running),
             draining: Arc::default(),
             last_reload_ok: AtomicBool::new(true),
@@ -130,12 +139,13 @@ impl Runtime {
         old.handover.keys.keys().filter(gone).for_each(|name| self.metrics.forget_issuer(name));
         old.trusts.retire(&running.trusts);
         self.running.store(Arc::new(running));
-        self.metrics.edge.certificate_days.reset();
         self.metrics.process.reloads.with_label_values(&["taken"]).inc();
         self.note_taken();
     }
 
     fn note_taken(&self) {
+        let status = self.running().certificates.status();
+        self.metrics.certificates.expect_orders(certificates::ordered(&status));
         self.last_reload_ok.store(true, Ordering::Relaxed);
         self.metrics.process.reload_success.set(1);
         let seconds = f64::from(u32::try_from(self.clock.now().unix_seconds()).unwrap_or(u32::MAX));
@@ -216,8 +226,16 @@ impl Runtime {
         }
     }
 
+    /// Each certificate, and why what is kept of it could not be read.
+    pub(crate) async fn certificates(&self) -> (Vec<View>, Option<String>) {
+        let (records, error) = self.attempts.read(&**self.durable()).await;
+        let running = self.running();
+        let view = |status| View::new(status, &records, running.acme.as_ref());
+        (running.certificates.status().into_iter().map(view).collect(), error)
+    }
+
     /// Brings gauges that are counted elsewhere up to date, before they are shown.
-    pub(crate) fn refresh_metrics(&self) {
+    pub(crate) async fn refresh_metrics(&self) {
         let running = self.running();
         for (name, keys) in &running.handover.keys {
             let (status, metrics) = (keys.status(), &self.metrics.issuers);
@@ -243,14 +261,8 @@ impl Runtime {
             self.metrics.limits.slots.with_label_values(&[&**name]).set(held);
         }
         self.metrics.upstreams.show(running.pools.values().map(|pool| &**pool));
-        for certificate in running.certificates.status() {
-            // A name that none was issued for yet has no time left.
-            let end = certificate.not_after.unwrap_or_default();
-            let left = end.since(self.clock.now()).as_secs_f64() / 86_400.0;
-            for name in &certificate.names {
-                self.metrics.edge.certificate_days.with_label_values(&[name]).set(left);
-            }
-        }
+        let (views, _) = self.certificates().await;
+        certificates::show(&views, &self.metrics, &self.clock);
         if let Some(identity) = &running.identity {
             raise(&self.metrics.process.minted, identity.minted());
         }
@@ -302,18 +314,5 @@ impl Running {
             })
         };
         self.trusts.status().into_iter().map(one).collect::<Vec<_>>().into()
-    }
-
-    /// Each certificate, for `/readyz`.
-    pub(crate) fn certificates_json(&self) -> Value {
-        let one = |status: portcullis_tls::CertificateStatus| {
-            json!({
-                "names": status.names,
-                "not_after": status.not_after.map(Timestamp::rfc3339),
-                "days_left": status.days_left,
-                "last_error": status.last_error,
-            })
-        };
-        self.certificates.status().into_iter().map(one).collect::<Vec<_>>().into()
     }
 }

@@ -3,20 +3,33 @@
 use http::{Method, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
-use portcullis_core::{Authority, Fault, Host, Secret};
+use portcullis_core::{Authority, Denial, Fault, Host, Refusal, Secret};
+use portcullis_policy::CHALLENGES;
 use portcullis_tls::acme::token_of;
 
 use crate::answer;
 use crate::ctx::Ctx;
-use crate::intake::authority_text;
+use crate::intake::{Request, authority_text, leaves_challenges};
 
 /// What such requests are recorded and counted as.
 pub(crate) const ROUTE: &str = "acme";
 
-/// What is to be answered where it is pending; `None` where the request is one like any other.
-pub(crate) async fn pending(req: &RequestHeader, ctx: &Ctx) -> Option<Result<Secret, Fault>> {
-    let is_clear = ctx.conn.as_ref().is_some_and(|conn| conn.tls.is_none());
-    let challenges = ctx.serving.challenges.as_ref().filter(|_| is_clear)?;
+/// What is to be answered; `None` where the request is one like any other. On a listener that
+/// redirects nothing but pending challenges is below their path, whatever the host. What is not
+/// well formed is judged like anything else that is not.
+pub(crate) async fn outcome(req: &RequestHeader, ctx: &Ctx) -> Option<Result<Secret, Refusal>> {
+    let conn = ctx.conn.as_ref().filter(|conn| conn.tls.is_none())?;
+    if let Some(found) = pending(req, ctx).await {
+        return Some(found.map_err(Refusal::from));
+    }
+    let is_redirect = ctx.serving.pipeline.transport.is_redirect(&conn.listener);
+    let is_below = req.uri.path().starts_with(CHALLENGES) && !leaves_challenges(req);
+    let is_sound = Request::read(req, false, ctx.https).is_ok();
+    (is_redirect && is_below && is_sound).then(|| Err(Denial::RouteNotFound.into()))
+}
+
+async fn pending(req: &RequestHeader, ctx: &Ctx) -> Option<Result<Secret, Fault>> {
+    let challenges = ctx.serving.challenges.as_ref()?;
     let token = asked(req)?;
     let Host::Name(host) = Authority::parse(authority_text(req).ok()?).ok()?.host else {
         return None;
@@ -36,12 +49,12 @@ fn asked(req: &RequestHeader) -> Option<&str> {
 pub(crate) async fn answer(
     session: &mut Session,
     ctx: &mut Ctx,
-    outcome: Result<Secret, Fault>,
+    outcome: Result<Secret, Refusal>,
 ) -> pingora::Result<()> {
     ctx.for_authority = true;
     let key_authorization = match outcome {
         Ok(key_authorization) => key_authorization,
-        Err(fault) => return answer::refuse(session, ctx, fault.into()).await,
+        Err(refusal) => return answer::refuse(session, ctx, refusal).await,
     };
     let metrics = &ctx.serving.recorder.metrics.edge;
     metrics.challenges.with_label_values(&["http-01"]).inc();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_core::{ConnMeta, Denial, Fault, Principal, Refusal, RequestId, Timestamp};
-use portcullis_policy::{CorsPolicy, Endpoint, Grant, Route, UpgradeToken};
+use portcullis_policy::{CorsPolicy, Decision, Endpoint, Grant, Route, UpgradeToken, Verdict};
 
 use crate::guard::{Cut, Watch};
 use crate::intake::Request;
@@ -167,6 +167,16 @@ impl Ctx {
 }
 
 impl Ctx {
+    /// Keeps what was learnt for the answer and the record.
+    pub(crate) fn note_decision(&mut self, decision: Decision) -> Verdict {
+        let Decision { verdict, route, cors, principal, standings } = decision;
+        self.rate_fields = portcullis_policy::limits::fields(&standings);
+        self.route = route;
+        self.cors = cors;
+        self.principal = principal;
+        verdict
+    }
+
     /// Why it got no answer, where the guard ended it.
     fn note_cut(&mut self) {
         let Some(cut) = self.watch.cut() else { return };

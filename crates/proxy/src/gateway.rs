@@ -79,16 +79,6 @@ impl Gateway {
     }
 }
 
-/// Keeps what was learnt for the answer and the record.
-fn note_decision(ctx: &mut Ctx, decision: Decision) -> Verdict {
-    let Decision { verdict, route, cors, principal, standings } = decision;
-    ctx.rate_fields = portcullis_policy::limits::fields(&standings);
-    ctx.route = route;
-    ctx.cors = cors;
-    ctx.principal = principal;
-    verdict
-}
-
 fn set_timeouts(session: &mut Session, ctx: &Ctx) {
     let req = session.req_header();
     let is_http10 = req.version == http::Version::HTTP_10;
@@ -128,14 +118,14 @@ impl ProxyHttp for Gateway {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         ctx.note_raw(session.req_header());
         let client = ctx.note_client(&session.req_header().headers);
-        if let Some(outcome) = acme::pending(session.req_header(), ctx).await {
+        if let Some(outcome) = acme::outcome(session.req_header(), ctx).await {
             set_timeouts(session, ctx);
             self.close_if_draining(session);
             return acme::answer(session, ctx, outcome).await.map(|()| true);
         }
         let decided = self.decide(session, ctx, client).await;
         let verdict = match decided {
-            Ok(decision) => note_decision(ctx, decision),
+            Ok(decision) => ctx.note_decision(decision),
             Err(refusal) => Verdict::Deny(refusal),
         };
         set_timeouts(session, ctx);

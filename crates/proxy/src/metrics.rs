@@ -7,8 +7,10 @@ use prometheus::{
     Opts, Registry, Result,
 };
 
+pub use crate::metrics::certificates::{CertificateFacts, CertificateMetrics};
 pub use crate::metrics::upstreams::UpstreamMetrics;
 
+mod certificates;
 mod upstreams;
 
 /// Buckets of request durations, in seconds.
@@ -28,8 +30,10 @@ pub struct Metrics {
     pub issuers: IssuerMetrics,
     /// Of limits.
     pub limits: LimitMetrics,
-    /// Of connections and certificates.
+    /// Of connections.
     pub edge: EdgeMetrics,
+    /// Of certificates.
+    pub certificates: CertificateMetrics,
     /// Of the process and its configuration.
     pub process: ProcessMetrics,
 }
@@ -75,7 +79,7 @@ pub struct LimitMetrics {
     pub slots: IntGaugeVec,
 }
 
-/// Of connections and certificates.
+/// Of connections.
 #[derive(Debug)]
 pub struct EdgeMetrics {
     /// `gateway_connections{listener}`.
@@ -88,10 +92,6 @@ pub struct EdgeMetrics {
     pub handshake_failures: IntCounterVec,
     /// `gateway_challenges_answered_total{challenge}`.
     pub challenges: IntCounterVec,
-    /// `gateway_certificate_days_left{name}`.
-    pub certificate_days: GaugeVec,
-    /// `gateway_certificate_reload_failures_total`.
-    pub certificate_failures: IntCounter,
 }
 
 /// Of the process and its configuration.
@@ -150,6 +150,7 @@ impl Metrics {
             issuers: IssuerMetrics::new(&make)?,
             limits: LimitMetrics::new(&make)?,
             edge: EdgeMetrics::new(&make)?,
+            certificates: CertificateMetrics::new(&make)?,
             process: ProcessMetrics::new(&make)?,
         })
     }
@@ -320,15 +321,6 @@ impl EdgeMetrics {
                 "gateway_challenges_answered_total",
                 "Challenges that were answered to a certificate authority.",
                 &["challenge"],
-            )?,
-            certificate_days: make.floats(
-                "gateway_certificate_days_left",
-                "Days until a certificate ends.",
-                &["name"],
-            )?,
-            certificate_failures: make.counter(
-                "gateway_certificate_reload_failures_total",
-                "Replacements of certificate files that were refused.",
             )?,
         })
     }

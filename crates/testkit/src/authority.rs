@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use portcullis_core::Clock;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_RSA_SHA256,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256,
 };
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -103,6 +103,17 @@ impl CertificateAuthority {
         let mut params = Self::params(names);
         let now = Duration::from_secs(Clock::system().now().unix_seconds());
         params.not_after = rcgen::date_time_ymd(1970, 1, 1) + now + life;
+        self.sign(&params)
+    }
+
+    /// The same as public authorities make it: for servers alone, and for 80 days.
+    pub fn issue_as_public(&self, names: &[&str]) -> Pair {
+        let mut params = Self::params(names);
+        let now = Duration::from_secs(Clock::system().now().unix_seconds());
+        params.not_before = rcgen::date_time_ymd(1970, 1, 1) + now - Duration::from_hours(24);
+        params.not_after = params.not_before + Duration::from_hours(80 * 24);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.sign(&params)
     }
 

@@ -45,6 +45,12 @@ pub fn python() -> Option<PathBuf> {
     needed("the python environment", file.is_file().then_some(file))
 }
 
+/// sslyze, which knows Mozilla's profiles of TLS, or a skip.
+pub fn sslyze() -> Option<PathBuf> {
+    let file = workspace().join(".tools/scanners/bin/sslyze");
+    needed("sslyze", file.is_file().then_some(file))
+}
+
 /// Node and the folder of the tests' packages, or a skip.
 pub fn node() -> Option<(PathBuf, PathBuf)> {
     let packages = workspace().join(".tools/node");

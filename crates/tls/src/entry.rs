@@ -116,6 +116,7 @@ impl Entry {
             origin: self.origin.clone(),
             names: self.names().to_vec(),
             key: self.pair.as_ref().map(|pair| pair.key_kind()),
+            not_before: self.pair.as_ref().map(|pair| pair.not_before()),
             not_after,
             days_left: not_after.map(|end| end.since(now).as_secs() / 86_400),
             last_error,

@@ -33,6 +33,7 @@ impl CertifiedPair {
 
     /// Checks a chain and a key in PEM as of `now`.
     pub fn from_pem(chain: &[u8], key: &[u8], now: Timestamp) -> Result<Self, TlsError> {
+        let (chain, key) = (without_mark(chain), without_mark(key));
         let chain = CertificateDer::pem_slice_iter(chain)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| TlsError::InvalidChain { reason: error.to_string() })?;
@@ -142,6 +143,11 @@ impl fmt::Debug for CertifiedPair {
             .field("not_after", &self.not_after.rfc3339())
             .finish_non_exhaustive()
     }
+}
+
+/// Without the byte order mark that some editors put first.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
 /// Whether a key in PEM is under a passphrase (RFC 5958 §3, RFC 1421 §4.6.1.1), which nobody could

@@ -37,6 +37,8 @@ pub struct CertificateStatus {
     /// The kind of its key: `P-256`, `P-384`, `P-521`, `Ed25519`, `RSA`; `None` where there is none
     /// yet.
     pub key: Option<&'static str>,
+    /// When it begins; `None` where there is none yet.
+    pub not_before: Option<Timestamp>,
     /// When it ends; `None` where there is none yet.
     pub not_after: Option<Timestamp>,
     /// Whole days until then; 0 on the last day and after, `None` where there is none yet.

@@ -6,12 +6,13 @@ use portcullis_tls::{CertificateSources, CertifiedPair, FilePair};
 
 use crate::at::At;
 use crate::compile::Context;
+use crate::compile::acme::{self, AcmeTerms, Around};
 use crate::compile::hosts::Hosts;
 use crate::problem::{Problem, Problems};
 use crate::raw::certificates as raw;
 use crate::raw::secret::SecretSource;
 use crate::read::Items;
-use crate::snapshot::TlsTerms;
+use crate::snapshot::{ListenerPlan, TlsTerms};
 
 /// The section, compiled, and what is known of the names that have a certificate.
 pub(super) struct CertificateTerms {
@@ -26,10 +27,11 @@ impl raw::Certificates {
         self,
         at: &At,
         hosts: &Hosts,
+        listeners: Option<&[ListenerPlan]>,
         context: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<CertificateTerms> {
-        let Self { files, self_signed, without_sni } = self;
+        let Self { acme, files, self_signed, without_sni } = self;
         let before = problems.len();
         let mut names = Some(Vec::new());
         let mut pairs = Vec::new();
@@ -46,14 +48,27 @@ impl raw::Certificates {
             names.extend(self_signed.iter().cloned());
             names
         });
+        let covered = names.clone().unwrap_or_default();
+        let around = listeners.map(|listeners| Around { hosts, covered: &covered, listeners });
+        let acme = match (acme, around) {
+            (Some(acme), Some(around)) => acme.compile(&at.key("acme"), &around, context, problems),
+            (None, Some(around)) if !context.says(at) => acme::by_default(&around),
+            (_, _) => None,
+        };
+        let (acme, ordered) = acme
+            .map_or((None, Vec::new()), |AcmeTerms { settings, names }| (Some(settings), names));
+        names = names.map(|mut names| {
+            names.extend(ordered.iter().cloned());
+            names
+        });
         let without_sni = match without_sni {
             raw::WithoutSni::Refuse => None,
             raw::WithoutSni::SameAs(name) => {
                 Some(served_without_sni(&name, &at.key("without_sni"), hosts, problems)?)
             }
         };
-        let sources = CertificateSources { files: pairs, acme: Vec::new(), self_signed };
-        let tls = TlsTerms { sources, by_name: hosts.tls_by_name(), without_sni };
+        let sources = CertificateSources { files: pairs, acme: ordered, self_signed };
+        let tls = TlsTerms { sources, acme, by_name: hosts.tls_by_name(), without_sni };
         let incomplete = problems.len() > before || problems.touch(at);
         Some(CertificateTerms { tls, names: names.filter(|_| !incomplete) })
     }
@@ -135,7 +150,7 @@ fn development(raw: Items<String>, at: &At, problems: &mut Problems) -> Vec<Stri
 }
 
 /// Whether a name or address can only be one's own (RFC 6761, RFC 6762, RFC 1918, RFC 4193).
-fn is_private(name: &str) -> bool {
+pub(super) fn is_private(name: &str) -> bool {
     if let Ok(address) = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
         return match address {
             IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),

@@ -51,18 +51,21 @@ fn hosts_without_certificate(
         return;
     }
     for (name, at) in bare {
-        problems.push(
-            Problem::new(at.clone(), format!("no certificate is given for `{name}`")).help(
-                "name one in `certificates.files`, or in `self_signed` for development; \
-                       certificates by ACME are not in this version",
-            ),
-        );
+        let help = if name.starts_with("*.") {
+            "name one in `certificates.files`, or list it in `certificates.acme.names`: a wildcard is \
+             proved by dns-01, so that `certificates.acme.dns` must say how"
+        } else {
+            "name one in `certificates.files`, order one by `certificates.acme`, or make one by \
+             `self_signed` for development"
+        };
+        let message = format!("no certificate is given for `{name}`");
+        problems.push(Problem::new(at.clone(), message).help(help));
     }
 }
 
 fn settings_without_tls(hosts: &Hosts, context: &Context<'_>, problems: &mut Problems) {
     let certificates = At::root().key("certificates");
-    let said = ["files", "self_signed", "without_sni"].map(|key| certificates.key(key));
+    let said = ["acme", "files", "self_signed", "without_sni"].map(|key| certificates.key(key));
     let said = said.iter().find(|at| context.says(at));
     for at in said.into_iter().chain(hosts.with_tls()) {
         let message = "this has no effect: no listener speaks TLS";

@@ -44,7 +44,7 @@ impl Edge {
             hosts.note_listeners(listeners);
         }
         let at = root.key("certificates");
-        let certificates = certificates.compile(&at, &hosts, context, problems);
+        let certificates = certificates.compile(&at, &hosts, listeners, context, problems);
         if let (Some(listeners), Some(certificates)) = (listeners, &certificates) {
             coverage::check(listeners, certificates, &hosts, context, problems);
         }

@@ -132,6 +132,11 @@ impl Hosts {
         Some(unasked.filter_map(|index| self.written.get(*index)).map(String::as_str).collect())
     }
 
+    /// Whether some entry could not be read, so that a name that is not found says nothing.
+    pub(super) const fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
     /// How many entries there are.
     pub(super) const fn len(&self) -> usize {
         self.entries.len()

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::raw::acme::Acme;
 use crate::raw::secret::SecretSource;
 use crate::read::Items;
 
@@ -10,6 +11,10 @@ use crate::read::Items;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Certificates {
+    /// Certificates that are ordered and renewed. Default: where the file says nothing of
+    /// `certificates`, for every name of `hosts` that is no wildcard; else none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acme: Option<Acme>,
     /// Pairs of files; watched, and a bad replacement keeps the old pair. Default: none.
     #[serde(skip_serializing_if = "Items::is_empty")]
     pub files: Items<CertificateFile>,

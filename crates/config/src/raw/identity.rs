@@ -13,7 +13,8 @@ pub struct Identity {
     /// Its `iss`. Default: https:// and the first of `hosts`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// The ES256 key it is signed with, PEM. Default: made at the first start and kept.
+    /// The ES256 key it is signed with, PEM. Default: made at the first start and kept in
+    /// `state.durable`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing_key: Option<SecretSource>,
     /// The field it is sent in. Default: `x-portcullis-identity`.

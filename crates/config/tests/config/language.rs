@@ -7,8 +7,7 @@ use portcullis_config::{LoadOptions, check_text};
 use crate::options;
 
 /// Paths of what later versions bring, in the order of the file.
-const LATER: [&str; 22] = [
-    "certificates.acme",
+const LATER: [&str; 21] = [
     "state.when_unreachable",
     "secrets",
     "issuers[0].proof",

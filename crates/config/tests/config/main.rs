@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod acme_dns;
 mod advice;
 mod files;
 mod golden;

@@ -94,8 +94,8 @@ async fn an_unknown_name_is_told_so() {
     check_alert(&error, AlertDescription::UnrecognisedName);
     gateway.recorder.saw("handshake main unrecognized_name").await;
     let error = connect(&gateway, &store, "127.0.0.1", &[]).await.unwrap_err();
-    check_alert(&error, AlertDescription::MissingExtension);
-    gateway.recorder.saw("handshake main missing_extension").await;
+    check_alert(&error, AlertDescription::UnrecognisedName);
+    gateway.recorder.saw("handshake main no_server_name").await;
 }
 
 #[tokio::test]
