@@ -5,6 +5,7 @@
 //! later part of the language is said at its place and not faked.
 #![cfg(test)]
 
+mod acme;
 mod bodies;
 mod certificate_formats;
 mod certificates;

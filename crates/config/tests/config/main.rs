@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod acme;
 mod acme_dns;
 mod advice;
 mod files;
