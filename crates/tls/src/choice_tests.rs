@@ -234,6 +234,7 @@ fn a_wildcard_shows_nothing_to_names_that_are_no_hosts() {
         certificates: store.clone(),
         policy: HandshakePolicy { minimum: Minimum::Tls13, clients: None },
         by_name: Vec::new(),
+        any_name: true,
         trusts: ClientTrusts::default(),
         without_sni: without_sni.map(str::to_owned),
         protocols: vec![Protocol::Http11],
