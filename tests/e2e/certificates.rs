@@ -355,7 +355,7 @@ fn c36_a_folder_that_is_replaced_is_found_again() {
 fn names_that_lose_their_certificate_are_told_of() {
     let world = World::start();
     let names = |name: &str| world.client().server_name(name).try_connect().map(drop);
-    names("old.test").unwrap();
+    names("app.test").unwrap();
     // It is taken: what is on disk is what somebody wanted, and the others would end with it.
     let fewer = world.authority.issue(&["api.test"]);
     world.put(&fewer);
