@@ -26,7 +26,6 @@ pub struct TlsAcceptor {
     resolver: Arc<Resolver>,
     otherwise: Arc<Policy>,
     by_name: NameTable<Arc<Policy>>,
-    any_name: bool,
     protocols: Vec<Protocol>,
     challenges: Option<Challenges>,
 }
@@ -45,8 +44,7 @@ pub struct Chosen {
 impl TlsAcceptor {
     /// Compiles a plan. Fails where `without_sni` has no certificate and none is ordered, or terms have no trust.
     pub fn new(plan: TlsPlan) -> Result<Self, TlsError> {
-        let TlsPlan { certificates, policy, by_name, any_name, trusts, without_sni, protocols } =
-            plan;
+        let TlsPlan { certificates, policy, by_name, trusts, without_sni, protocols } = plan;
         if let Some(name) = without_sni.as_deref().filter(|name| !certificates.expects(name)) {
             return Err(TlsError::WithoutSniUnknown { name: name.to_owned() });
         }
@@ -65,7 +63,7 @@ impl TlsAcceptor {
             table.insert(&name, compiled(own.over(&policy))?);
         }
         let otherwise = compiled(policy)?;
-        Ok(Self { resolver, otherwise, by_name: table, any_name, protocols, challenges: None })
+        Ok(Self { resolver, otherwise, by_name: table, protocols, challenges: None })
     }
 
     /// The same policy, which also proves names to the authority that certificates are ordered
@@ -78,12 +76,8 @@ impl TlsAcceptor {
     /// What answers `hello`, or the alert to send instead.
     pub fn choose(&self, hello: &ClientHello<'_>) -> Result<Chosen, Alert> {
         let name = self.resolver.name(hello).ok_or(Alert::MissingServerName)?;
-        let policy = match self.by_name.find(name) {
-            Some(policy) => policy,
-            None if self.any_name => &self.otherwise,
-            None => return Err(Alert::UnrecognizedName),
-        };
         self.resolver.certificates.choose(name, hello)?;
+        let policy = self.by_name.find(name).unwrap_or(&self.otherwise);
         policy.chosen(&self.resolver, &self.protocols)
     }
 

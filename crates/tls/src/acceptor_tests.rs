@@ -101,7 +101,6 @@ fn plan() -> TlsPlan {
         certificates: store(),
         policy: HandshakePolicy { minimum: Minimum::Tls13, clients: None },
         by_name: vec![("old.test".to_owned(), minimum(Minimum::Tls12))],
-        any_name: true,
         trusts: ClientTrusts::default(),
         without_sni: None,
         protocols: vec![Protocol::H2, Protocol::Http11],
@@ -222,21 +221,6 @@ fn unknown_names_are_refused() {
     check(plan(), client(TLS13, &[]), "x.wild.test", Ok((ProtocolVersion::TLSv1_3, None)));
     for name in ["b.test", "x.y.wild.test", "wild.test", "a.test.evil"] {
         check(plan(), client(TLS13, &[]), name, Err("unrecognized_name"));
-    }
-}
-
-#[test]
-fn names_of_a_wildcard_that_are_not_served_are_refused() {
-    let served = vec![
-        ("a.test".to_owned(), NamePolicy::default()),
-        ("x.wild.test".to_owned(), NamePolicy::default()),
-    ];
-    let named = || TlsPlan { by_name: served.clone(), any_name: false, ..plan() };
-    for name in ["a.test", "x.wild.test"] {
-        check(named(), client(TLS13, &[]), name, Ok((ProtocolVersion::TLSv1_3, None)));
-    }
-    for name in ["old.test", "y.wild.test"] {
-        check(named(), client(TLS13, &[]), name, Err("unrecognized_name"));
     }
 }
 

@@ -109,7 +109,6 @@ impl Fixture {
             certificates: CertificateStore::open(&sources, None, self.clock.clone()).unwrap(),
             policy: HandshakePolicy { minimum: Minimum::Tls12, clients: Some(self.terms.clone()) },
             by_name: Vec::new(),
-            any_name: true,
             trusts: self.trusts.clone(),
             without_sni: None,
             protocols: vec![Protocol::Http11],

@@ -86,7 +86,6 @@ fn start(orders: bool) -> (Gateway, Published) {
         certificates: store(),
         policy: HandshakePolicy { minimum: Minimum::Tls13, clients: None },
         by_name: Vec::new(),
-        any_name: true,
         trusts: ClientTrusts::default(),
         without_sni: Some("a.test".to_owned()),
         protocols: tls::BOTH.to_vec(),
