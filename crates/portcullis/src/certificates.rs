@@ -2,6 +2,7 @@
 //! served, and what is kept of the attempts to order it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,14 @@ use portcullis_core::{Clock, Timestamp};
 use portcullis_proxy::metrics::CertificateFacts;
 use portcullis_proxy::{LogSink as _, Metrics};
 use portcullis_state::Durable;
-use portcullis_tls::acme::{AcmeEvents, NameRecord};
+use portcullis_tls::acme::{AcmeEvents, AcmeSettings, ChallengeType, NameRecord};
 use portcullis_tls::{CertificateOrigin, CertificateStatus};
 use serde_json::{Value, json};
 
 use crate::runtime::Runtime;
+
+pub(crate) mod command;
+pub(crate) mod planned;
 
 /// Longest wait for the records: what asks for them is itself waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -47,16 +51,27 @@ impl Attempts {
 pub(crate) struct View {
     status: CertificateStatus,
     record: Option<NameRecord>,
+    /// How it is ordered, and from which directory.
+    order: Option<(ChallengeType, String)>,
 }
 
 impl View {
-    /// `status`, with what is kept of the attempts to order it.
-    pub(crate) fn new(status: CertificateStatus, records: &Records) -> Self {
-        let record = match &status.origin {
-            CertificateOrigin::Acme(name) => records.get(name).cloned(),
-            CertificateOrigin::Files(_) | CertificateOrigin::SelfSigned => None,
+    /// `status`, with what is kept of the attempts to order it as `acme` says.
+    pub(crate) fn new(
+        status: CertificateStatus,
+        records: &Records,
+        acme: Option<&AcmeSettings>,
+    ) -> Self {
+        let (record, order) = match (&status.origin, acme) {
+            (CertificateOrigin::Acme(name), Some(acme)) => {
+                // What another authority said is no matter any more.
+                let is_ours = |record: &&NameRecord| record.directory == acme.directory;
+                let record = records.get(name).filter(is_ours).cloned();
+                (record, Some((acme.challenge_for(name), acme.directory.clone())))
+            }
+            _ => (None, None),
         };
-        Self { status, record }
+        Self { status, record, order }
     }
 
     /// Its names.
@@ -99,12 +114,22 @@ impl View {
         self.record.as_ref()?.renew_at.map(|at| at.0)
     }
 
-    /// All of it, for programs.
+    /// The file that it is in.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.status.origin {
+            CertificateOrigin::Files(files) => Some(&files.certificate),
+            CertificateOrigin::Acme(_) | CertificateOrigin::SelfSigned => None,
+        }
+    }
+
+    /// All of it, for programs, but for paths, which are nobody's business.
     pub(crate) fn json(&self) -> Value {
         let time = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
         json!({
             "names": self.names(),
             "source": self.source(),
+            "challenge": self.order.as_ref().map(|(challenge, _)| challenge.as_str()),
+            "directory": self.order.as_ref().map(|(_, directory)| directory),
             "key": self.status.key,
             "not_before": time(self.status.not_before),
             "not_after": time(self.not_after()),

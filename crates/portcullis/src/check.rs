@@ -8,15 +8,27 @@ use portcullis_config::{LoadOptions, Loaded, Report};
 use portcullis_core::Clock;
 use serde_json::json;
 
+use crate::certificates::planned::{Planned, planned};
 use crate::cli::{CheckArgs, FailOn, Format, print_line};
 
 /// Prints mistakes or advice. Exit codes: 0 fine, 1 mistakes, 3 advice at or above `--fail-on`.
 pub(crate) fn check(args: &CheckArgs) -> ExitCode {
     let mut options = LoadOptions::new(Clock::system());
     options.read_files = !args.no_files;
+    if args.certificates && args.format == Format::Sarif {
+        print_line("--certificates has no form for code scanning: take text or json");
+        return ExitCode::from(2);
+    }
     match portcullis_config::load(&args.file, &options) {
         Ok(loaded) => {
-            print_line(&advice_text(args, &loaded));
+            let names =
+                planned(&loaded.snapshot.tls, options.read_files, options.handover.clock.now());
+            let text = if args.certificates {
+                names_text(args.format, &names)
+            } else {
+                advice_text(args, &loaded, &names)
+            };
+            print_line(&text);
             let fails = loaded.advice.iter().any(|one| fails(args.fail_on, one.severity));
             if fails { ExitCode::from(3) } else { ExitCode::SUCCESS }
         }
@@ -43,7 +55,16 @@ fn mistakes_text(args: &CheckArgs, report: &Report) -> String {
     }
 }
 
-fn advice_text(args: &CheckArgs, loaded: &Loaded) -> String {
+fn names_text(format: Format, names: &[Planned]) -> String {
+    match format {
+        Format::Json => json!(names.iter().map(Planned::json).collect::<Vec<_>>()).to_string(),
+        Format::Text | Format::Sarif => {
+            names.iter().map(Planned::text).collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+fn advice_text(args: &CheckArgs, loaded: &Loaded, names: &[Planned]) -> String {
     let advice = &loaded.advice;
     let file = args.file.display().to_string();
     match args.format {
@@ -67,8 +88,11 @@ fn advice_text(args: &CheckArgs, loaded: &Loaded) -> String {
         }
         Format::Sarif => render_sarif(&file, &[], advice),
         Format::Text => {
-            let count = advice.len();
-            format!("{}{file}: no mistakes, advice: {count}", loaded.render_advice(false))
+            let lines = names.iter().map(|name| format!("  {}\n", name.text()));
+            let lines: String = lines.collect();
+            let lines = if names.is_empty() { lines } else { format!("certificates:\n{lines}\n") };
+            let (text, count) = (loaded.render_advice(false), advice.len());
+            format!("{text}{lines}{file}: no mistakes, advice: {count}")
         }
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::run::{Failure, Options};
-use crate::{check, demo, explain, logs, run};
+use crate::{certificates, check, demo, explain, logs, run};
 
 /// The security gateway in front of APIs you already have.
 #[derive(Debug, Parser)]
@@ -19,6 +19,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Lists certificates: names, sources, days left, the last error of each. Asks no running gateway.
+    Certificates(CertificatesArgs),
     /// Reads the file as `run` would, without serving: all mistakes, then security advice.
     Check(CheckArgs),
     /// Serves the example file, with a demo app and a demo issuer inside the process.
@@ -44,6 +46,17 @@ struct RunArgs {
     upgrade: bool,
 }
 
+/// Arguments of `certificates`.
+#[derive(Debug, Args)]
+pub(crate) struct CertificatesArgs {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", env = "PORTCULLIS_CONFIG", default_value = "gateway.yaml")]
+    pub config: PathBuf,
+    /// For programs: an array of objects.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
@@ -59,6 +72,9 @@ pub(crate) struct CheckArgs {
     /// Advice at or above this level makes the exit code 3.
     #[arg(long, value_enum, default_value_t = FailOn::None)]
     pub fail_on: FailOn,
+    /// Prints where the certificate of each name will come from, in the place of advice.
+    #[arg(long)]
+    pub certificates: bool,
 }
 
 /// How `check` prints.
@@ -126,6 +142,7 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     match cli.command {
+        Command::Certificates(args) => in_runtime(certificates::command::list(args)),
         Command::Check(args) => check::check(&args),
         Command::Demo => in_runtime(demo::run()),
         Command::Explain(args) => explain::explain(&args),

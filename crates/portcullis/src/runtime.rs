@@ -11,6 +11,7 @@ use portcullis_policy::{Handover, IdentitySigner};
 use portcullis_proxy::metrics::raise;
 use portcullis_proxy::{Decisions, Metrics, Pool, Recorder};
 use portcullis_state::Durable;
+use portcullis_tls::acme::AcmeSettings;
 use portcullis_tls::{CertificateStore, ClientTrusts};
 use prometheus::Registry;
 use serde_json::{Value, json};
@@ -50,6 +51,8 @@ pub(crate) struct Running {
     pub handover: Handover,
     /// Certificates.
     pub certificates: CertificateStore,
+    /// How certificates are ordered, where they are.
+    pub acme: Option<AcmeSettings>,
     /// Whom clients' certificates come from.
     pub trusts: ClientTrusts,
     /// Signs identity tokens, where a route asks for it.
@@ -89,6 +92,9 @@ impl Base {
         for outcome in ["taken", "refused"] {
             // A series from the start: an alert on its increase sees the first.
             metrics.process.reloads.with_label_values(&[outcome]);
+        }
+        for challenge in ["http-01", "tls-alpn-01"] {
+            metrics.edge.challenges.with_label_values(&[challenge]);
         }
         metrics.process.build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let logs = Arc::new(Logs::new(Arc::clone(&metrics)));
@@ -223,8 +229,9 @@ impl Runtime {
     /// Each certificate, and why what is kept of it could not be read.
     pub(crate) async fn certificates(&self) -> (Vec<View>, Option<String>) {
         let (records, error) = self.attempts.read(&**self.durable()).await;
-        let status = self.running().certificates.status();
-        (status.into_iter().map(|status| View::new(status, &records)).collect(), error)
+        let running = self.running();
+        let view = |status| View::new(status, &records, running.acme.as_ref());
+        (running.certificates.status().into_iter().map(view).collect(), error)
     }
 
     /// Brings gauges that are counted elsewhere up to date, before they are shown.

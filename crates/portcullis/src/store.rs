@@ -1,6 +1,6 @@
 //! The durable store of the process: opened at start, the same until its end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portcullis_authn::identity::generate_key_pem;
@@ -30,12 +30,29 @@ pub(crate) enum StoreError {
     /// The identity token's key cannot be had.
     #[error("the identity token's key: {0}")]
     Identity(#[from] DurableError),
-    /// The identity token's key of an earlier version cannot be read.
-    #[error("the identity token's key of an earlier version: {0}")]
-    IdentityFile(#[from] StateError),
+    /// A file of the state folder cannot be read.
+    #[error("state folder: {0}")]
+    Folder(#[from] StateError),
     /// The file says something else than at the start.
     #[error("a change of {0} needs a restart")]
     Changed(&'static str),
+}
+
+/// The store that `terms` ask for, if there is one already; nothing is made. Blocks on the disk.
+pub(crate) fn look(
+    terms: &StateTerms,
+    folder: &Path,
+    clock: Clock,
+) -> Result<Option<SqliteDurable>, StoreError> {
+    let file = place(terms, folder);
+    if !file.exists() {
+        return Ok(None);
+    }
+    let key = match given_key(terms) {
+        Some(key) => key,
+        None => made_key(&StateFolder::open(folder)?, &file)?,
+    };
+    Ok(SqliteDurable::open_existing(&file, key, clock)?)
 }
 
 /// The store, and what the file said of it.
@@ -46,13 +63,13 @@ pub(crate) struct Store {
     folder: StateFolder,
 }
 
-/// Where the store is that `terms` ask for.
-pub(crate) fn place(terms: &StateTerms, folder: &StateFolder) -> PathBuf {
-    terms.durable.clone().unwrap_or_else(|| folder.path().join(FILE))
+/// Where the store is that `terms` ask for, with this state folder.
+fn place(terms: &StateTerms, folder: &Path) -> PathBuf {
+    terms.durable.clone().unwrap_or_else(|| folder.join(FILE))
 }
 
 /// The key that `terms` give; `None` where it is one that is made.
-pub(crate) fn given_key(terms: &StateTerms) -> Option<EncryptionKey> {
+fn given_key(terms: &StateTerms) -> Option<EncryptionKey> {
     terms.encryption_key.as_ref().and_then(EncryptionKey::new)
 }
 
@@ -63,7 +80,7 @@ impl Store {
         folder: StateFolder,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let file = place(&terms, &folder);
+        let file = place(&terms, folder.path());
         let key = given_key(&terms).map_or_else(|| made_key(&folder, &file), Ok)?;
         let durable = Arc::new(SqliteDurable::open(&file, key, clock)?);
         Ok(Self { durable, terms, folder })
@@ -78,7 +95,8 @@ impl Store {
     /// another store than this one.
     pub(crate) async fn complete(&self, snapshot: &mut Snapshot) -> Result<(), StoreError> {
         let asked = &snapshot.state;
-        if place(asked, &self.folder) != place(&self.terms, &self.folder) {
+        let folder = self.folder.path();
+        if place(asked, folder) != place(&self.terms, folder) {
             return Err(StoreError::Changed("state.durable"));
         }
         if asked.encryption_key != self.terms.encryption_key {

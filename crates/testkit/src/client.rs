@@ -82,6 +82,13 @@ impl Client {
         self
     }
 
+    /// Connects to another address, with all else as it is.
+    #[must_use]
+    pub const fn at(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
     /// Shows a certificate, where it is asked for one.
     #[must_use]
     pub fn certificate(mut self, pair: &Pair) -> Self {

@@ -129,7 +129,7 @@ fn end_of_list(
     }
     let ends = parsed.next_update().ok_or_else(|| unreadable("it has no nextUpdate"))?;
     let ends = timestamp(ends.timestamp());
-    if now > ends {
+    if now >= ends {
         return Err(unreadable(&format!("it ended on {}", ends.rfc3339())));
     }
     Ok(ends)

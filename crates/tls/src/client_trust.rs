@@ -131,11 +131,12 @@ impl Vouch for Standing {
             return Err("its authorities are not asked any more".into());
         }
         let now = shared.clock.now();
-        if now > certificate.not_after {
+        let seconds = now.unix_seconds();
+        // Its last second is a whole one, as in the handshake.
+        if seconds > certificate.not_after.unix_seconds() {
             return Err("it has expired".into());
         }
         let verifier = shared.current.load();
-        let seconds = now.unix_seconds();
         if self.generation.load(Ordering::Relaxed) == verifier.generation()
             && seconds < self.until.load(Ordering::Relaxed)
         {

@@ -49,6 +49,8 @@ mod acceptor_tests;
 #[cfg(test)]
 mod choice_tests;
 #[cfg(test)]
+mod client_tests;
+#[cfg(test)]
 mod property_tests;
 #[cfg(test)]
 mod session_tests;

@@ -51,11 +51,15 @@ fn hosts_without_certificate(
         return;
     }
     for (name, at) in bare {
-        problems
-            .push(Problem::new(at.clone(), format!("no certificate is given for `{name}`")).help(
+        let help = if name.starts_with("*.") {
+            "name one in `certificates.files`, or list it in `certificates.acme.names`: a wildcard is \
+             proved by dns-01, so that `certificates.acme.dns` must say how"
+        } else {
             "name one in `certificates.files`, order one by `certificates.acme`, or make one by \
-                       `self_signed` for development",
-        ));
+             `self_signed` for development"
+        };
+        let message = format!("no certificate is given for `{name}`");
+        problems.push(Problem::new(at.clone(), message).help(help));
     }
 }
 

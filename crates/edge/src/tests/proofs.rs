@@ -86,6 +86,7 @@ fn start(orders: bool) -> (Gateway, Published) {
         certificates: store(),
         policy: HandshakePolicy { minimum: Minimum::Tls13, clients: None },
         by_name: Vec::new(),
+        any_name: true,
         trusts: ClientTrusts::default(),
         without_sni: Some("a.test".to_owned()),
         protocols: tls::BOTH.to_vec(),
