@@ -10,7 +10,7 @@ use portcullis_testkit::poll::until_true;
 use portcullis_testkit::{CertificateAuthority, Gateway, Launch};
 use serde_json::{Value, json};
 
-use crate::world::{BASE, HOSTS, bare, launch};
+use crate::world::{BASE, HOSTS, launch};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -219,6 +219,30 @@ fn a_file_that_needs_no_state_is_listed_without_one() {
     let file = of(&names, "api.test");
     let ends = file["not_after"].as_str().and_then(Timestamp::parse_rfc3339).expect("a time");
     assert!(ends > Clock::system().now());
-    let missing = bare(&text).command(&["certificates"]);
-    assert_eq!(missing.code, 1, "the files are not there: {}", missing.stderr);
+}
+
+#[test]
+fn a_bad_pair_and_a_missing_secret_hide_nothing() {
+    let key = "state: {encryption_key: {env: STATE_KEY}}\n";
+    let text = config().replace("\nhosts:", &format!("\n{key}hosts:"));
+    let launch = launch(&text, &CertificateAuthority::new());
+    let key = "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=";
+    let gateway = launch.env("STATE_KEY", key).start();
+    gateway.write("tls.crt", "half a certif");
+    fs::remove_file(gateway.launch().folder().join("admin-token")).unwrap();
+    let listed = listed(gateway.launch());
+    let of_file = |one: &&Value| one["source"] == "files";
+    let bad = listed.as_array().unwrap().iter().find(of_file).expect("it is listed");
+    assert_eq!(bad["names"], json!([]));
+    assert!(bad["last_error"].is_string() && bad["not_after"].is_null(), "{bad}");
+    assert!(of(&listed, "a.acme.test")["last_error"].is_null());
+    let table = gateway.launch().command(&["certificates"]).stdout;
+    assert!(table.lines().any(|line| line.contains("tls.crt  ") && line.ends_with("none yet")));
+    assert!(table.contains("    last error: "), "{table}");
+    // Two things that only the file itself can say.
+    gateway.write("gateway.yaml", &text.replace("hosts: [", "hosts: [\"a b\", "));
+    let refused = gateway.launch().command(&["certificates"]);
+    assert_eq!(refused.code, 1, "{}", refused.stdout);
+    let told = &refused.stderr;
+    assert!(told.contains("a b") && told.contains("admin-token"), "{told}");
 }

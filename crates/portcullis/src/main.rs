@@ -1,5 +1,6 @@
 //! The gateway: arguments, wiring, reload, signals, admin listener, demo.
 
+mod acme;
 mod admin;
 mod certificate_events;
 mod certificates;

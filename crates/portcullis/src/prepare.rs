@@ -16,7 +16,7 @@ use portcullis_edge::ConnectionSettings;
 use portcullis_policy::{Handover, HeaderPolicy, IdentitySigner, Pipeline};
 use portcullis_proxy::{BODY_GRACE, Pool, Recorder, Redaction, Resolver, Serving, reserved_fields};
 use portcullis_state::{Durable, StateFolder};
-use portcullis_tls::acme::Challenges;
+use portcullis_tls::acme::{AcmePlan, Challenges};
 use portcullis_tls::{CertificateStore, ClientTrusts, TlsAcceptor, TlsPlan};
 use thiserror::Error;
 
@@ -65,6 +65,8 @@ pub(crate) struct Prepared {
     pub files: Vec<std::path::PathBuf>,
     /// What the admin listener asks for.
     pub admin_token: Secret,
+    /// What is to be ordered.
+    pub acme: Option<AcmePlan>,
 }
 
 /// What a new snapshot takes over.
@@ -96,6 +98,7 @@ pub(crate) fn prepare(
     recorder: &Arc<Recorder>,
 ) -> Result<Prepared, PrepareError> {
     let certificates = open_certificates(&snapshot.tls, previous.certificates, clock)?;
+    let acme = crate::acme::plan(&snapshot.tls, kept.durable, &certificates, clock);
     let challenges = challenges(&snapshot.tls, kept.durable);
     let trusts = ClientTrusts::open(snapshot.client_terms(), previous.trusts, clock)
         .map_err(|(terms, error)| PrepareError::ClientTrust(terms.policy(), error))?;
@@ -133,7 +136,7 @@ pub(crate) fn prepare(
     let parts = Parts { pools, identity, challenges, reserved, clock, recorder };
     let serving = serving(snapshot.pipeline, parts, &snapshot.identity, terms, &running);
     let files = snapshot.files;
-    Ok(Prepared { serving, running, connections, listeners, drain, files, admin_token })
+    Ok(Prepared { serving, running, connections, listeners, drain, files, admin_token, acme })
 }
 
 struct Parts<'p> {

@@ -11,6 +11,7 @@ use portcullis_config::LoadOptions;
 use portcullis_edge::{ConnectionSettings, Edge};
 use portcullis_proxy::{App, LogSink, Serving};
 use portcullis_state::StateFolder;
+use portcullis_tls::acme::Acme;
 use portcullis_tls::{CertificateOrigin, FilePair};
 use serde_json::json;
 
@@ -42,6 +43,8 @@ pub(crate) struct Reloader {
     pub listeners: Listeners,
     /// Operator listeners.
     pub operators: Operators,
+    /// Orders certificates.
+    pub acme: Acme,
     /// Drain delay and grace.
     pub drain: (Duration, Duration),
     /// Files that the configuration names.
@@ -142,7 +145,7 @@ impl Reloader {
     }
 
     async fn take(&mut self, prepared: Prepared) -> Result<String, String> {
-        let Prepared { serving, running, connections, listeners, drain, files, admin_token } =
+        let Prepared { serving, running, connections, listeners, drain, files, admin_token, acme } =
             prepared;
         let change = self
             .listeners
@@ -166,6 +169,7 @@ impl Reloader {
         self.files = files;
         let hash = running.hash.clone();
         self.runtime.replace(running);
+        self.acme.update(acme).await;
         Ok(hash)
     }
 

@@ -9,11 +9,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use pingora::server::configuration::ServerConf;
 use portcullis_config::{Environment, LoadOptions, Loaded};
+use portcullis_core::Clock;
 use portcullis_edge::Edge;
 use portcullis_policy::Handover;
-use portcullis_proxy::Gateway;
+use portcullis_proxy::{Gateway, Recorder};
 use portcullis_state::StateFolder;
 
+use crate::acme::{self, FAREWELL};
 use crate::descriptors;
 use crate::events::Events;
 use crate::handover::{self, Ask, Door, Predecessor, Sockets};
@@ -124,18 +126,9 @@ impl Process {
         descriptors::raise();
         let base = Base::new().map_err(start)?;
         let (clock, recorder) = (base.clock.clone(), Arc::clone(&base.recorder));
-        let options = LoadOptions::new(clock.clone());
-        let loaded = portcullis_config::load(file, &options);
-        let Loaded { mut snapshot, .. } =
-            loaded.map_err(|r| Failure::refused(r.render_text(false)))?;
-        let state = StateFolder::open(state_folder()?).map_err(start)?;
-        let store = Store::open(snapshot.state.clone(), state.clone(), clock.clone());
-        let store = store.map_err(start)?;
-        store.complete(&mut snapshot).await.map_err(start)?;
-        let kept = Kept { folder: &state, durable: store.durable() };
-        let prepared = prepare(snapshot, &Previous::default(), kept, &clock, &recorder);
-        let Prepared { serving, running, connections, listeners, drain, files, admin_token } =
-            prepared.map_err(start)?;
+        let (state, store, prepared) = load(file, &clock, &recorder).await?;
+        let Prepared { serving, running, connections, listeners, .. } = prepared;
+        let Prepared { drain, files, admin_token, acme: plan, .. } = prepared;
 
         let (predecessor, mut adopted) = predecessor(state.path(), upgrade).await?;
         descriptors::warn_if_few(connections.maximum);
@@ -150,6 +143,7 @@ impl Process {
         start_keys(&running.handover, None).await;
         let runtime = Arc::new(Runtime::new(base, running, store));
         tracing::info!(state = ?runtime.durable(), "opened");
+        let acme = acme::start(&runtime, plan.as_ref()).await;
         let mut operators = Operators::default();
         let lines = operators.set(&mut adopted, &runtime, &admin, &admin_token).await;
         let mut lines = lines.map_err(start)?;
@@ -170,12 +164,14 @@ impl Process {
             connections,
             listeners: active,
             operators,
+            acme,
             drain,
             files,
             fingerprint: None,
             refusal: None,
         };
         reloader.note_fingerprint();
+        reloader.acme.update(plan).await;
         let mut process = Self { runtime, edge, reloader, watch: watch.ok(), door, lines: served };
         process.watch_files();
         Ok(process)
@@ -225,13 +221,14 @@ impl Process {
             self.step_back(door).await;
         }
         self.runtime.start_draining();
-        let orderly = async {
+        let drained = async {
             tokio::time::sleep(delay).await;
             self.edge.drain();
             tokio::time::timeout(grace, self.edge.drained()).await.ok();
         };
+        let orderly = async { tokio::join!(drained, self.reloader.acme.stop(FAREWELL)) };
         tokio::select! {
-            () = orderly => {}
+            ((), ()) = orderly => {}
             () = stop_again(signals) => {}
         }
         tracing::info!(connections_cut_off = self.edge.connections(), "stopped");
@@ -246,6 +243,24 @@ impl Process {
         tracing::info!("another process serves, this one drains");
         door.finish().await;
     }
+}
+
+/// The file, prepared, and what outlives the process.
+async fn load(
+    file: &Path,
+    clock: &Clock,
+    recorder: &Arc<Recorder>,
+) -> Result<(StateFolder, Store, Prepared), Failure> {
+    let loaded = portcullis_config::load(file, &LoadOptions::new(clock.clone()));
+    let Loaded { mut snapshot, .. } = loaded.map_err(|r| Failure::refused(r.render_text(false)))?;
+    let state = StateFolder::open(state_folder()?).map_err(start)?;
+    let store = Store::open(snapshot.state.clone(), state.clone(), clock.clone());
+    let store = store.map_err(start)?;
+    store.complete(&mut snapshot).await.map_err(start)?;
+    let kept = Kept { folder: &state, durable: store.durable() };
+    let prepared = prepare(snapshot, &Previous::default(), kept, clock, recorder);
+    let prepared = prepared.map_err(start)?;
+    Ok((state, store, prepared))
 }
 
 /// The process to be replaced and its sockets, where that is asked for and there is one.

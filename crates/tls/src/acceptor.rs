@@ -52,13 +52,13 @@ impl TlsAcceptor {
         }
         let resolver = Arc::new(Resolver { certificates, without_sni });
         let mut made: HashMap<HandshakePolicy, Arc<Policy>> = HashMap::new();
-        let mut compiled = |policy: HandshakePolicy| match made.get(&policy) {
-            Some(same) => Ok(Arc::clone(same)),
-            None => {
-                let new = Arc::new(Policy::new(&policy, &trusts, &resolver, &protocols)?);
-                made.insert(policy, Arc::clone(&new));
-                Ok::<_, TlsError>(new)
+        let mut compiled = |policy: HandshakePolicy| {
+            if let Some(same) = made.get(&policy) {
+                return Ok(Arc::clone(same));
             }
+            let new = Arc::new(Policy::new(&policy, &trusts, &resolver, &protocols)?);
+            made.insert(policy, Arc::clone(&new));
+            Ok::<_, TlsError>(new)
         };
         let mut table = NameTable::default();
         for (name, own) in by_name {
@@ -182,8 +182,8 @@ fn build(
         Some(verifier) => builder.with_client_cert_verifier(verifier.for_handshakes()),
         None => builder.with_no_client_auth(),
     };
-    let resolves = Arc::clone(resolver) as Arc<dyn ResolvesServerCert>;
-    let mut config = builder.with_cert_resolver(resolves);
+    let certificates: Arc<dyn ResolvesServerCert> = Arc::clone(resolver) as _;
+    let mut config = builder.with_cert_resolver(certificates);
     config.alpn_protocols = protocols.iter().map(|p| p.as_str().as_bytes().to_vec()).collect();
     // Sessions live in tickets alone: a table here would be filled by clients.
     config.session_storage = Arc::new(NoServerSessionStorage {});

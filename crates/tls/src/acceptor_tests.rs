@@ -146,10 +146,7 @@ pub(crate) fn shake(
             if let Err(error) = server.process_new_packets() {
                 let mut wire = Vec::new();
                 server.write_tls(&mut wire).unwrap();
-                // What is wrong with its own certificate a client learns at the end.
-                if !is_about_the_client(&error) {
-                    shown_nothing(&mut client, &wire);
-                }
+                learns_at_most(&mut client, &error, &wire);
                 return Err(format!("server: {error}"));
             }
         }
@@ -157,8 +154,14 @@ pub(crate) fn shake(
     Ok((client, server))
 }
 
-fn is_about_the_client(error: &rustls::Error) -> bool {
-    matches!(error, rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
+/// What is wrong with its own certificate a client learns at the end, anything else before it is
+/// shown one.
+#[track_caller]
+fn learns_at_most(client: &mut ClientConnection, error: &rustls::Error, wire: &[u8]) {
+    let own = rustls::Error::NoCertificatesPresented;
+    if *error != own && !matches!(error, rustls::Error::InvalidCertificate(_)) {
+        shown_nothing(client, wire);
+    }
 }
 
 /// A client that is refused with `wire` learns of no certificate.
