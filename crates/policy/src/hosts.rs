@@ -135,6 +135,17 @@ impl Entry {
     }
 }
 
+impl HostAllowList {
+    /// The names in it without their ports, wildcards as they stand; addresses are left out.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let entries = self.exact.values().flatten().chain(&self.wildcards);
+        entries.filter_map(|Entry { entry, .. }| {
+            let Host::Name(name) = &entry.pattern.host else { return None };
+            Some(if entry.pattern.wildcard { format!("*.{name}") } else { name.to_string() })
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +177,20 @@ mod tests {
         check(&["api.test:443"], "api.test:443", Some(0));
         check(&["api.test:443"], "api.test:8443", None);
         check(&["api.test"], "api.test:8443", Some(0));
+    }
+
+    #[test]
+    fn names_are_told_without_ports_and_addresses() {
+        let hosts = ["a.test", "b.test:8443", "*.c.test", "127.0.0.1", "[::1]:443"];
+        let entries = hosts.map(|host| HostEntry {
+            pattern: HostPattern::parse(host).unwrap(),
+            tls12: false,
+            clients: None,
+            origin: Origin(1),
+        });
+        let mut names: Vec<String> = HostAllowList::new(entries, []).names().collect();
+        names.sort();
+        assert_eq!(names, ["*.c.test", "a.test", "b.test"]);
     }
 
     #[test]

@@ -98,6 +98,8 @@ pub(crate) fn prepare(
     recorder: &Arc<Recorder>,
 ) -> Result<Prepared, PrepareError> {
     let certificates = open_certificates(&snapshot.tls, previous.certificates, clock)?;
+    let hosts: Vec<String> = snapshot.pipeline.hosts.names().collect();
+    let certificates = certificates.for_hosts(hosts.iter().map(String::as_str));
     let acme = crate::acme::plan(&snapshot.tls, kept.durable, &certificates, clock);
     let challenges = challenges(&snapshot.tls, kept.durable);
     let trusts = ClientTrusts::open(snapshot.client_terms(), previous.trusts, clock)

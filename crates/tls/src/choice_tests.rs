@@ -221,6 +221,33 @@ fn ed25519_stands_between() {
 }
 
 #[test]
+fn a_wildcard_shows_nothing_to_names_that_are_no_hosts() {
+    let folder = TempDir::new().unwrap();
+    let (files, _) = write(&folder, 0, ("P-256", "*.test", 30));
+    let sources = CertificateSources { files: vec![files], ..Default::default() };
+    let clock = Clock::manual(Timestamp::from_unix_seconds(NOW));
+    let store = CertificateStore::open(&sources, None, clock).unwrap();
+    let store = store.for_hosts(["App.test", "*.api.test"]);
+    assert!(store.expects("app.TEST.") && !store.expects("evil.test"));
+    let plan = |without_sni: Option<&str>| TlsPlan {
+        certificates: store.clone(),
+        policy: HandshakePolicy { minimum: Minimum::Tls13, clients: None },
+        by_name: Vec::new(),
+        trusts: ClientTrusts::default(),
+        without_sni: without_sni.map(str::to_owned),
+        protocols: vec![Protocol::Http11],
+    };
+    let acceptor = TlsAcceptor::new(plan(None)).unwrap();
+    let ends = |name| shake(&acceptor, client_of(TLS13, &[], &[EC], provider()), name).map(drop);
+    assert_eq!(ends("app.test"), Ok(()));
+    for name in ["evil.test", "x.api.test", "api.test", "x.app.test"] {
+        assert_eq!(ends(name).unwrap_err(), "unrecognized_name", "{name}");
+    }
+    assert!(TlsAcceptor::new(plan(Some("app.test"))).is_ok());
+    assert!(TlsAcceptor::new(plan(Some("evil.test"))).is_err());
+}
+
+#[test]
 fn an_exact_name_is_not_helped_out_by_a_wildcard() {
     // The wildcard may be another tenant's.
     let pairs = &[("P-256", "a.test", 30), ("RSA", "*.test", 30)];

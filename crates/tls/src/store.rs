@@ -22,7 +22,11 @@ use crate::{
 
 /// What can be served, by name. Clones share it.
 #[derive(Clone)]
-pub struct CertificateStore(Arc<Shared>);
+pub struct CertificateStore {
+    shared: Arc<Shared>,
+    /// Names that are served; `None`: whatever a certificate is for.
+    hosts: Option<Arc<NameTable<()>>>,
+}
 
 struct Shared {
     clock: Clock,
@@ -64,43 +68,59 @@ impl CertificateStore {
             return Err(mistakes);
         }
         let tickets = match previous {
-            Some(store) => Arc::clone(&store.0.tickets),
+            Some(store) => Arc::clone(&store.shared.tickets),
             None => Tickets::new(clock.clone())
                 .map(Arc::new)
                 .map_err(|error| vec![(CertificateOrigin::SelfSigned, error)])?,
         };
         let served = ArcSwap::from_pointee(table(&entries));
-        Ok(Self(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             clock,
             self_signed_names: sources.self_signed.clone(),
             ordered: sources.acme.iter().map(|name| canonical(name)).collect(),
             entries: Mutex::new(entries),
             served,
             tickets,
-        })))
+        });
+        Ok(Self { shared, hosts: None })
+    }
+
+    /// Serves no name that is not one of `hosts`, whatever certificates are for: a wildcard covers
+    /// more names than are served.
+    #[must_use]
+    pub fn for_hosts<'n>(mut self, hosts: impl IntoIterator<Item = &'n str>) -> Self {
+        let mut table = NameTable::default();
+        hosts.into_iter().for_each(|name| table.insert(name, ()));
+        self.hosts = Some(Arc::new(table));
+        self
     }
 
     /// The first certificate for `name`: exact names come before wildcards.
     pub fn find(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        self.0.served.load().find(name)?.candidates.first().map(Arc::clone)
+        self.shared.served.load().find(name)?.candidates.first().map(Arc::clone)
     }
 
     /// The certificate for `name` that whoever sent `hello` can verify, or the alert to send
     /// instead. A name has one of each kind of key at best: elliptic curves come before RSA.
     pub fn choose(&self, name: &str, hello: &ClientHello<'_>) -> Result<Arc<CertifiedKey>, Alert> {
-        let table = self.0.served.load();
-        let served = table.find(name).ok_or(Alert::UnrecognizedName)?;
-        let chosen = served.candidates.choose(&Offer::new(hello), self.0.clock.now());
+        let table = self.shared.served.load();
+        let served = table.find(name).filter(|_| self.is_host(name));
+        let served = served.ok_or(Alert::UnrecognizedName)?;
+        let chosen = served.candidates.choose(&Offer::new(hello), self.shared.clock.now());
         chosen.map(Arc::clone).ok_or(Alert::NoSuitableCertificate)
     }
 
-    /// Whether `name` has a certificate, or one is ordered for it.
+    /// Whether `name` is served, and has a certificate or one is ordered for it.
     pub fn expects(&self, name: &str) -> bool {
         let name = canonical(name);
         let wildcard = || name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
-        self.0.ordered.contains(&name)
-            || wildcard().is_some_and(|name| self.0.ordered.contains(&name))
-            || self.find(&name).is_some()
+        let is_ordered = self.shared.ordered.contains(&name)
+            || wildcard().is_some_and(|name| self.shared.ordered.contains(&name));
+        self.is_host(&name) && (is_ordered || self.find(&name).is_some())
+    }
+
+    fn is_host(&self, name: &str) -> bool {
+        self.hosts.as_ref().is_none_or(|hosts| hosts.find(name).is_some())
     }
 
     /// Serves `pair` for `name`, which is one of [`CertificateSources::acme`] in any case, from the
@@ -111,12 +131,12 @@ impl CertificateStore {
         if !pair.names().contains(&name) {
             return Err(TlsError::OtherName { name });
         }
-        pair.check_in_force(self.0.clock.now())?;
-        let mut entries = self.0.entries.lock();
+        pair.check_in_force(self.shared.clock.now())?;
+        let mut entries = self.shared.entries.lock();
         let wanted = CertificateOrigin::Acme(name.clone());
         let entry = entries.iter_mut().find(|entry| *entry.origin() == wanted);
         entry.ok_or(TlsError::NotOrdered { name })?.install(pair);
-        self.0.served.store(Arc::new(table(&entries)));
+        self.shared.served.store(Arc::new(table(&entries)));
         Ok(())
     }
 
@@ -125,39 +145,39 @@ impl CertificateStore {
     /// expired is not taken: the one before goes on, and the report has it once. Blocks on the
     /// disk.
     pub fn reload_files(&self) -> ReloadReport {
-        self.0.tickets.rotate();
-        let now = self.0.clock.now();
+        self.shared.tickets.rotate();
+        let now = self.shared.clock.now();
         let mut report = ReloadReport::default();
         // Entries never come or go, so what is read without the lock fits them still.
-        let origins: Vec<_> = self.0.entries.lock().iter().map(Entry::source).collect();
+        let origins: Vec<_> = self.shared.entries.lock().iter().map(Entry::source).collect();
         let read: Vec<_> =
             origins.iter().map(|files| files.as_ref().map(PairBytes::read)).collect();
-        let mut entries = self.0.entries.lock();
+        let mut entries = self.shared.entries.lock();
         let before: Vec<String> = entries.iter().flat_map(Entry::names).cloned().collect();
         for (entry, bytes) in entries.iter_mut().zip(read) {
-            entry.renew(bytes, &self.0.self_signed_names, now, &mut report);
+            entry.renew(bytes, &self.shared.self_signed_names, now, &mut report);
         }
         if report.replaced > 0 {
             let table = table(&entries);
             report.lost = before.into_iter().filter(|name| !table.covers(name)).collect();
-            self.0.served.store(Arc::new(table));
+            self.shared.served.store(Arc::new(table));
         }
         report
     }
 
     /// Each certificate as it is served now, and each that is awaited.
     pub fn status(&self) -> Vec<CertificateStatus> {
-        let now = self.0.clock.now();
-        let entries = self.0.entries.lock();
+        let now = self.shared.clock.now();
+        let entries = self.shared.entries.lock();
         entries.iter().map(|entry| entry.status(now)).collect()
     }
 
     pub(crate) fn clock(&self) -> &Clock {
-        &self.0.clock
+        &self.shared.clock
     }
 
     pub(crate) fn ticketer(&self) -> Arc<dyn ProducesTickets> {
-        Arc::clone(&self.0.tickets) as Arc<dyn ProducesTickets>
+        Arc::clone(&self.shared.tickets) as Arc<dyn ProducesTickets>
     }
 
     /// The entry of `origin`, where it need not be made again.
@@ -167,14 +187,15 @@ impl CertificateStore {
         self_signed_names: &[String],
         now: Timestamp,
     ) -> Option<Entry> {
-        let entries = self.0.entries.lock();
+        let entries = self.shared.entries.lock();
         let entry = entries.iter().find(|entry| entry.origin() == origin)?;
         let pair = entry.pair()?;
         let is_kept = match origin {
             CertificateOrigin::Acme(_) => true,
             CertificateOrigin::Files(_) => false,
             CertificateOrigin::SelfSigned => {
-                self.0.self_signed_names == self_signed_names && !self_signed::is_due(pair, now)
+                self.shared.self_signed_names == self_signed_names
+                    && !self_signed::is_due(pair, now)
             }
         };
         is_kept.then(|| entry.clone())
