@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portcullis_core::{Clock, Secret, Timestamp};
-use portcullis_state::{Durable as _, EncryptionKey, Kind, SqliteDurable};
+use portcullis_state::{Durable as _, Kind, SqliteDurable, StateFolder, made_key};
 use portcullis_testkit::poll::until_true;
-use portcullis_testkit::{CertificateAuthority, Gateway, Launch};
+use portcullis_testkit::{
+    CertificateAuthority, Gateway, Launch, Pebble, PebbleOptions, free_address,
+};
 use serde_json::{Value, json};
 
 use crate::world::{BASE, HOSTS, bare, launch};
@@ -43,11 +45,11 @@ fn state(launch: &Launch) -> PathBuf {
     launch.folder().join("state")
 }
 
-/// The store of a gateway that runs or ran in `folder`, as another process opens it.
+/// The store in a state folder, as a gateway opens it.
 fn store(folder: &Path) -> SqliteDurable {
-    let key = fs::read(folder.join("state.key")).expect("a key was made");
-    let key = EncryptionKey::new(&Secret::new(key)).expect("a key");
-    SqliteDurable::open(&folder.join("state.db"), key, Clock::system()).expect("the store opens")
+    let file = folder.join("state.db");
+    let key = made_key(&StateFolder::open(folder).expect("a folder"), &file).expect("a key");
+    SqliteDurable::open(&file, key, Clock::system()).expect("the store opens")
 }
 
 fn put(store: &SqliteDurable, kind: Kind, name: &str, value: &Value) {
@@ -143,9 +145,9 @@ fn certificates_are_listed_where_nothing_runs_and_nothing_is_made() {
 
 #[test]
 fn certificates_shows_what_is_kept_beside_a_running_gateway() {
-    let gateway = prepared().start();
-    let folder = state(gateway.launch());
-    keep(&folder, "2100-01-01T00:00:00.000Z");
+    let prepared = prepared();
+    keep(&state(&prepared), "2100-01-01T00:00:00.000Z");
+    let gateway = prepared.start();
     let listed = listed(gateway.launch());
     let kept = of(&listed, "a.acme.test");
     assert!(kept["days_left"].as_u64().is_some() && kept["last_error"].is_null(), "{kept}");
@@ -176,11 +178,10 @@ fn certificates_shows_what_is_kept_beside_a_running_gateway() {
 }
 
 #[test]
-fn what_is_kept_is_told_after_the_end_too_and_a_state_that_cannot_be_read_is_no_empty_one() {
-    let gateway = prepared().start();
-    let folder = state(gateway.launch());
+fn a_state_that_cannot_be_read_is_no_empty_one() {
+    let launch = prepared();
+    let folder = state(&launch);
     keep(&folder, "2100-01-01T00:00:00.000Z");
-    let launch = gateway.stop();
     assert!(of(&listed(&launch), "a.acme.test")["days_left"].as_u64().is_some());
     // A record that somebody changed is no record that is not there.
     put(&store(&folder), Kind::AcmeOrder, "b.acme.test", &json!("not a record"));
@@ -219,6 +220,76 @@ fn a_file_that_needs_no_state_is_listed_without_one() {
     let file = of(&names, "api.test");
     let ends = file["not_after"].as_str().and_then(Timestamp::parse_rfc3339).expect("a time");
     assert!(ends > Clock::system().now());
-    let missing = bare(&text).command(&["certificates"]);
-    assert_eq!(missing.code, 1, "the files are not there: {}", missing.stderr);
+}
+
+#[test]
+fn a_bad_pair_and_a_missing_secret_hide_nothing() {
+    let key = "state: {encryption_key: {env: STATE_KEY}}\n";
+    let text = config().replace("\nhosts:", &format!("\n{key}hosts:"));
+    let launch = launch(&text, &CertificateAuthority::new());
+    let key = "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=";
+    let gateway = launch.env("STATE_KEY", key).start();
+    gateway.write("tls.crt", "half a certif");
+    fs::remove_file(gateway.launch().folder().join("admin-token")).unwrap();
+    let listed = listed(gateway.launch());
+    let of_file = |one: &&Value| one["source"] == "files";
+    let bad = listed.as_array().unwrap().iter().find(of_file).expect("it is listed");
+    assert_eq!(bad["names"], json!([]));
+    assert!(bad["last_error"].is_string() && bad["not_after"].is_null(), "{bad}");
+    assert_eq!(of(&listed, "a.acme.test")["source"], "acme");
+    let table = gateway.launch().command(&["certificates"]).stdout;
+    assert!(table.lines().any(|line| line.contains("tls.crt  ") && line.ends_with("none yet")));
+    assert!(table.contains("    last error: "), "{table}");
+    // Two things that only the file itself can say.
+    gateway.write("gateway.yaml", &text.replace("hosts: [", "hosts: [\"a b\", "));
+    let refused = gateway.launch().command(&["certificates"]);
+    assert_eq!(refused.code, 1, "{}", refused.stdout);
+    let told = &refused.stderr;
+    assert!(told.contains("a b") && told.contains("admin-token"), "{told}");
+}
+
+/// From the authority to the page: one name that can be proved, and one that leads elsewhere.
+#[test]
+fn orders_are_counted_and_shown() {
+    let (https, root) = (free_address(), env!("CARGO_TARGET_TMPDIR"));
+    let options = PebbleOptions::at(https, free_address());
+    let Some(pebble) = Pebble::start(root, &options) else { return };
+    // Nobody listens there.
+    pebble.resolve("lost.test", "127.0.0.213");
+    let config = format!(
+        "version: 1\n\
+         listeners: [{{name: https, address: \"{https}\"}}]\n\
+         admin: {{address: \"127.0.0.1:0\", probes: \"127.0.0.1:0\"}}\n\
+         telemetry: {{audit_log: {{to: \"@DIR@/audit.jsonl\"}}}}\n\
+         hosts: [found.test, lost.test]\n\
+         certificates:\n  acme:\n    directory: {}\n    trust: {{file: {}}}\n{REST}",
+        pebble.directory(),
+        pebble.trust_file().display(),
+    );
+    let gateway = bare(&config).start();
+    let orders = |name: &str, outcome: &str| {
+        gateway.metric(&["gateway_certificate_orders_total", name, outcome])
+    };
+    until_true(SOON, "one is issued", || orders("found.test", "issued") == 1);
+    until_true(SOON, "one has failed", || orders("lost.test", "failed") >= 1);
+    assert_eq!((orders("found.test", "placed"), orders("found.test", "failed")), (1, 0));
+    assert!(orders("lost.test", "placed") >= 1 && orders("lost.test", "issued") == 0);
+    let failing = |name: &str| gateway.metric(&["gateway_certificate_failing", name]);
+    assert_eq!((failing("found.test"), failing("lost.test")), (0, 1));
+    let ready = gateway.probe("/readyz").expect(200).json();
+    for list in [&ready["certificates"], &listed(gateway.launch())] {
+        let found = of(list, "found.test");
+        assert_eq!(found["directory"], pebble.directory());
+        assert!(found["days_left"].as_u64().is_some() && found["renew_at"].is_string(), "{found}");
+        assert!(found["last_error"].is_null(), "{found}");
+        let lost = of(list, "lost.test");
+        assert!(lost["not_after"].is_null() && lost["last_error"].is_string(), "{lost}");
+        let next = lost["next_attempt"].as_str().and_then(Timestamp::parse_rfc3339);
+        assert!(next.is_some(), "{lost}");
+    }
+    let audit = fs::read_to_string(gateway.launch().folder().join("audit.jsonl")).unwrap();
+    for (event, name) in [("certificate-issued", "found.test"), ("certificate-failed", "lost.test")]
+    {
+        assert!(audit.lines().any(|line| line.contains(event) && line.contains(name)), "{audit}");
+    }
 }

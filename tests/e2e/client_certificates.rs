@@ -12,7 +12,7 @@ use portcullis_testkit::{
 use crate::world::{HOSTS, ISSUERS, UPSTREAMS, launch};
 
 /// Long enough for a slow machine; nothing waits so long where all is well.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// One listener for each mode, and one for names that differ.
 const LISTENERS: &str = r#"
@@ -382,7 +382,7 @@ fn c37_a_connection_serves_hosts_of_its_own_policy() {
     );
     // ④ and ⑤: nobody is shown a certificate.
     let ended = |name: &str| client(name).try_connect().map(|_| ()).unwrap_err().to_string();
-    assert!(ended("127.0.0.1").contains("109"), "{}", ended("127.0.0.1"));
+    assert!(ended("127.0.0.1").contains("UnrecognisedName"), "{}", ended("127.0.0.1"));
     assert!(ended("evil.test").contains("UnrecognisedName"), "{}", ended("evil.test"));
     // In cleartext no certificate can be shown; a redirect leads to where it can.
     let plain = |listener: &str, host: &str| {
@@ -439,7 +439,7 @@ certificates:
 admin: {address: "127.0.0.1:0", probes: "127.0.0.1:0", token: {file: "@DIR@/admin-token"}}
 "#;
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 const ANY: &str = r#"
 routes:
@@ -579,7 +579,7 @@ fn sessions_resume_under_their_own_policy_alone() {
     }
 }
 
-const TELLING: &str = r#"
+const TELLING: &str = r"
 routes:
   - name: told
     path: /told
@@ -588,7 +588,7 @@ routes:
       upstream: u
       identity: {headers: {client-cert: certificate, client-cert-chain: certificate_chain, x-thumb: certificate_thumbprint}}
   - {name: untold, path: /untold, access: public, forward: {upstream: u}}
-"#;
+";
 
 fn der(pem: &str) -> Vec<String> {
     let all = pem.split("-----BEGIN CERTIFICATE-----").skip(1);
@@ -646,6 +646,11 @@ fn the_app_is_told_of_the_certificate_as_rfc_9440_has_it() {
     assert!(told.all("client-cert-chain").is_empty());
 }
 
+#[track_caller]
+fn explained((code, text): (i32, String), expected: i32, part: &str) {
+    assert!(code == expected && text.contains(part), "{code}: {text}");
+}
+
 #[test]
 fn explain_shakes_hands_as_the_listener_would() {
     let config = [LISTENERS, HOSTS, UPSTREAMS, ISSUERS, ACCESS].concat();
@@ -663,91 +668,78 @@ fn explain_shakes_hands_as_the_listener_would() {
         let finished = launch.command(&[&base, more].concat());
         (finished.code, finished.stdout)
     };
-    #[track_caller]
-    fn check((code, text): (i32, String), expected: i32, part: &str) {
-        assert!(code == expected && text.contains(part), "{code}: {text}");
-    }
-    check(
+    explained(
         explain("required", &["--certificate", "billing.pem"]),
         0,
         "spiffe://example.org/billing of issuer client_certificate",
     );
-    check(
+    explained(
         explain("optional", &["--certificate", "other.pem"]),
         1,
         "client-certificate-not-allowed",
     );
-    check(explain("optional", &[]), 1, "client-certificate-missing");
-    check(explain("none", &["--certificate", "billing.pem"]), 1, "client-certificate-missing");
-    check(explain("required", &[]), 1, "handshake: certificate_required");
-    check(explain("required", &["--certificate", "late.pem"]), 1, "expired");
-    check(explain("required", &["--certificate", "clients.crt"]), 2, "clients.crt");
+    explained(explain("optional", &[]), 1, "client-certificate-missing");
+    explained(explain("none", &["--certificate", "billing.pem"]), 1, "client-certificate-missing");
+    explained(explain("required", &[]), 1, "handshake: certificate_required");
+    explained(explain("required", &["--certificate", "late.pem"]), 1, "expired");
+    explained(explain("required", &["--certificate", "clients.crt"]), 2, "clients.crt");
+}
+
+/// Runs a program on the files of a client, of which the gateway's authority and the client's own
+/// pair are `server.pem`, `me.pem` and `me.key`.
+fn party(name: &str) -> Option<impl Fn(&[&str], &str) -> portcullis_testkit::process::Finished> {
+    let program = portcullis_testkit::tools::program(name)?;
+    let folder = ACCESSES.gateway.launch().folder();
+    let me = ACCESSES.clients.below("below").issue_to(&Bearer::new("me"));
+    let [server, own, key] = ["server", "me", "key"].map(|kind| format!("{name}-{kind}.pem"));
+    for (file, content) in
+        [(&server, ACCESSES.server.pem()), (&own, me.certificate.as_str()), (&key, me.key.as_str())]
+    {
+        std::fs::write(folder.join(file), content).expect("a file");
+    }
+    Some(move |arguments: &[&str], input: &str| {
+        let arguments: Vec<&str> = arguments
+            .iter()
+            .map(|argument| match *argument {
+                "SERVER" => &*server,
+                "OWN" => &*own,
+                "KEY" => &*key,
+                other => other,
+            })
+            .collect();
+        portcullis_testkit::process::run(&program, &arguments, folder, &[], input, LIMIT)
+    })
 }
 
 #[test]
-fn openssl_and_curl_show_certificates() {
-    let Some(openssl) = portcullis_testkit::tools::program("openssl") else { return };
-    let Some(curl) = portcullis_testkit::tools::program("curl") else { return };
-    let me = ACCESSES.clients.below("below").issue_to(&Bearer::new("me"));
-    let folder = ACCESSES.gateway.launch().folder();
-    for (name, content) in [
-        ("me.pem", &me.certificate),
-        ("me.key", &me.key),
-        ("server.pem", &ACCESSES.server.pem().to_owned()),
-    ] {
-        std::fs::write(folder.join(name), content).expect("a file");
-    }
-    let run = |program: &std::path::Path, arguments: &[&str], input: &str| {
-        portcullis_testkit::process::run(program, arguments, folder, &[], input, LIMIT)
-    };
+fn openssl_shows_a_certificate() {
+    let Some(openssl) = party("openssl") else { return };
     let address = ACCESSES.gateway.address("required").to_string();
     let request = "GET /any HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n";
     for version in ["-tls1_2", "-tls1_3"] {
-        let base = [
-            "s_client",
-            "-connect",
-            &address,
-            "-servername",
-            "api.test",
-            "-CAfile",
-            "server.pem",
-            "-ign_eof",
-            version,
-        ];
-        let shown = run(
-            &openssl,
-            &[&base[..], &["-cert", "me.pem", "-cert_chain", "me.pem", "-key", "me.key"]].concat(),
-            request,
-        );
-        assert!(
-            shown.stdout.contains("HTTP/1.1 200"),
-            "{version}: {}{}",
-            shown.stdout,
-            shown.stderr
-        );
+        let to = ["-connect", &address, "-servername", "api.test", "-CAfile", "SERVER", "-ign_eof"];
+        let nothing = [&["s_client", version], &to[..]].concat();
+        let own = ["-cert", "OWN", "-cert_chain", "OWN", "-key", "KEY"];
+        let shown = openssl(&[&nothing[..], &own].concat(), request);
+        assert!(shown.stdout.contains("HTTP/1.1 200"), "{version}: {}", shown.stderr);
         assert!(shown.stdout.contains("clients of the tests"), "the authority is named");
-        let bare = run(&openssl, &base, request);
-        assert!(!bare.stdout.contains("HTTP/1.1"), "{}", bare.stdout);
-        assert!(bare.stderr.contains("alert number 116"), "{version}: {}", bare.stderr);
+        let refused = openssl(&nothing, request);
+        assert!(!refused.stdout.contains("HTTP/1.1"), "{}", refused.stdout);
+        assert!(refused.stderr.contains("alert number 116"), "{version}: {}", refused.stderr);
     }
-    let url = format!("https://api.test:{}/any", ACCESSES.gateway.address("required").port());
-    let resolve = format!("api.test:{}:127.0.0.1", ACCESSES.gateway.address("required").port());
+}
+
+#[test]
+fn curl_shows_a_certificate() {
+    let Some(curl) = party("curl") else { return };
+    let port = ACCESSES.gateway.address("required").port();
+    let url = format!("https://api.test:{port}/any");
+    let resolve = format!("api.test:{port}:127.0.0.1");
     for version in ["--http1.1", "--http2"] {
-        let base = [
-            version,
-            "-sS",
-            "--cacert",
-            "server.pem",
-            "--resolve",
-            &resolve,
-            "-o",
-            "/dev/null",
-            "-w",
-            "%{http_code}",
-            &url,
-        ];
-        let shown = run(&curl, &[&base[..], &["--cert", "me.pem", "--key", "me.key"]].concat(), "");
+        let told = ["-o", "/dev/null", "-w", "%{http_code}", "--resolve", &resolve];
+        let nothing = [&[version, "-sS", "--cacert", "SERVER", &url], &told[..]].concat();
+        let shown = curl(&[&nothing[..], &["--cert", "OWN", "--key", "KEY"]].concat(), "");
         assert_eq!(shown.stdout, "200", "{}", shown.stderr);
-        assert_eq!(run(&curl, &base, "").stdout, "000");
+        assert_eq!(curl(&nothing, "").stdout, "000");
     }
 }

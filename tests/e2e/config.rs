@@ -110,7 +110,8 @@ fn c45_later_parts_of_the_language_are_not_in_this_version() {
         "version: 1\npolicies: {a: 'true'}\n",
         &["policies", "not in this version"],
     );
-    refused("version: 1\n", "version: 1\nstate: {shared: memory}\n", &["not in this version"]);
+    let redis = "version: 1\nstate: {shared: {redis: {url: x}}}\n";
+    refused("version: 1\n", redis, &["redis", "not in this version"]);
     refused("    timeouts:", "    upgrade: [h2c]\n    timeouts:", &["h2c", "websocket"]);
     refused(
         "    timeouts:",

@@ -10,6 +10,7 @@ mod bodies;
 mod certificate_formats;
 mod certificates;
 mod certificates_shown;
+mod challenges;
 mod client_certificates;
 mod config;
 mod conformance;

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use portcullis_testkit::authority::Trust;
 use portcullis_testkit::process::run;
 use portcullis_testkit::{CertificateAuthority, Gateway, Upstream, tools, until_true};
 
@@ -237,6 +238,34 @@ fn c37_unknown_names_are_told_so_and_shown_nothing() {
     }
     // Each tenant has its own.
     check("https", &with("tenant.test", &["-verify_hostname", "tenant.test"]), &[]);
+}
+
+#[test]
+fn c37_a_shared_certificate_is_shown_to_its_hosts_alone() {
+    let authority = CertificateAuthority::new();
+    let pair = authority.issue(&["*.test"]);
+    let config = [
+        BASE,
+        "hosts: [app.test, \"api.test:8443\"]\n",
+        "upstreams: [{name: u, endpoints: [\"http://127.0.0.1:9\"]}]\n",
+        "routes: [{name: x, path: /x, access: public, forward: {upstream: u}}]\n",
+    ];
+    let prepared = launch(&config.concat(), &authority);
+    let prepared = prepared.file("tls.crt", &pair.certificate).file("tls.key", &pair.key);
+    let gateway = prepared.start();
+    let shown =
+        |name: &str| gateway.https(Trust::Anybody).server_name(name).try_connect().map(drop);
+    shown("app.test").unwrap();
+    shown("api.test").unwrap();
+    for name in ["evil.test", "test.test", "x.app.test"] {
+        let error = shown(name).unwrap_err().to_string();
+        assert!(error.contains("UnrecognisedName"), "{name}: {error}");
+    }
+    // What becomes a host is shown it, and what is none any more is not.
+    let text = config.concat().replace("[app.test", "[evil.test");
+    gateway.write("gateway.yaml", &text);
+    until_true(SOON, "it is taken", || shown("evil.test").is_ok());
+    assert!(shown("app.test").is_err());
 }
 
 #[test]

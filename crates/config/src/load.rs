@@ -28,6 +28,8 @@ pub struct LoadOptions {
     pub environment: Environment,
     /// Whether the files and secrets that the file names are read; `false` is `--no-files`.
     pub read_files: bool,
+    /// Whether `state.encryption_key` is read, even where no other secret is.
+    pub read_state_key: bool,
     /// What the snapshot takes over from the one before, and the clock.
     pub handover: Handover,
 }
@@ -36,7 +38,8 @@ impl LoadOptions {
     /// With the environment of the process, files read, and nothing to take over.
     pub fn new(clock: Clock) -> Self {
         let environment = Environment::process();
-        Self { environment, read_files: true, handover: Handover::empty(clock) }
+        let handover = Handover::empty(clock);
+        Self { environment, read_files: true, read_state_key: false, handover }
     }
 }
 
@@ -123,7 +126,7 @@ fn check(name: &str, text: &str, folder: &Path, options: &LoadOptions) -> Result
     let Some(mut tree) = parse(text, &mut problems) else {
         return Err(Report::new(source, None, problems));
     };
-    let unread = |at: &At| !options.read_files && is_secret(at);
+    let unread = |at: &At| !options.read_files && is_secret(at) && !is_state_key(at, options);
     substitute(&mut tree, &At::root(), &options.environment, &unread, &mut problems);
     let compiled = compile(&source, &tree, folder, hash, options, &mut problems);
     match compiled {
@@ -157,9 +160,21 @@ fn compile(
 }
 
 /// Places where a secret is asked for, so that `--no-files` does not need it.
+const SECRETS: [&str; 5] = [
+    "admin.token",
+    "certificates.acme.dns.rfc2136.secret",
+    "certificates.acme.external_account.hmac",
+    "identity.signing_key",
+    "state.encryption_key",
+];
+
 fn is_secret(at: &At) -> bool {
     let pattern = at.pattern();
-    ["admin.token", "identity.signing_key", "state.encryption_key"].contains(&pattern.as_str())
+    SECRETS.contains(&pattern.as_str())
+}
+
+fn is_state_key(at: &At, options: &LoadOptions) -> bool {
+    options.read_state_key && at.pattern() == "state.encryption_key"
 }
 
 fn hex(bytes: &[u8]) -> String {

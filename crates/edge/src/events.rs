@@ -74,11 +74,11 @@ impl HandshakeFailure {
 /// The alert that a client is sent whose certificate is missing or not good; `None` where something
 /// else ended the handshake.
 fn certificate_alert(error: &io::Error) -> Option<&'static str> {
-    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
-        rustls::Error::NoCertificatesPresented => Some("certificate_required"),
-        rustls::Error::InvalidCertificate(error) => Some(alert_of(error)),
-        _ => None,
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    if let rustls::Error::InvalidCertificate(error) = error {
+        return Some(alert_of(error));
     }
+    (*error == rustls::Error::NoCertificatesPresented).then_some("certificate_required")
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "rustls may add kinds; each has an alert")]

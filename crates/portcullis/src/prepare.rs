@@ -205,7 +205,6 @@ fn acceptors(
             certificates: certificates.clone(),
             policy: terms.policy.clone(),
             by_name: snapshot.tls.by_name.clone(),
-            any_name: false,
             trusts: trusts.clone(),
             without_sni: snapshot.tls.without_sni.clone(),
             protocols: plan.protocols.clone(),

@@ -26,13 +26,10 @@ use crate::reload::Reloader;
 use crate::runtime::{Base, Runtime};
 use crate::shutdown::{Asked, Signals};
 use crate::store::Store;
-use crate::watch::Watch;
+use crate::watch::{Changes, Watch};
 
 /// Longest wait for the first keys of the issuers before requests are taken.
 const FIRST_KEYS: Duration = Duration::from_secs(2);
-
-/// Changes on disk are looked at when it has been quiet for so long.
-const QUIET: Duration = Duration::from_millis(150);
 
 /// How often certificates are looked at without a hint from the file system: there is none where a
 /// folder was replaced, or is on a network.
@@ -107,7 +104,7 @@ struct Process {
     runtime: Arc<Runtime>,
     edge: Edge,
     reloader: Reloader,
-    watch: Option<(Watch, tokio::sync::mpsc::Receiver<()>)>,
+    watch: Option<(Watch, Changes)>,
     door: Option<Door>,
     lines: Vec<String>,
 }
@@ -303,13 +300,12 @@ async fn stop_again(signals: &mut Signals) {
     while signals.next().await != Asked::Stop {}
 }
 
-/// Ends when files changed and it has been quiet for a moment; never, where nothing is watched.
-async fn changed(watch: &mut Option<(Watch, tokio::sync::mpsc::Receiver<()>)>) {
-    let Some((_, changes)) = watch else { return std::future::pending().await };
-    if changes.recv().await.is_none() {
-        return std::future::pending().await;
+/// Ends when files changed; never, where nothing is watched.
+async fn changed(watch: &mut Option<(Watch, Changes)>) {
+    match watch {
+        Some((_, changes)) => changes.settled().await,
+        None => std::future::pending().await,
     }
-    while tokio::time::timeout(QUIET, changes.recv()).await.is_ok() {}
 }
 
 /// Where made keys and tokens are kept.

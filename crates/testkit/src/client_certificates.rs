@@ -28,8 +28,8 @@ impl Bearer {
             params.distinguished_name.push(DnType::CommonName, common_name);
         }
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        params.not_before = now() - Duration::from_secs(60);
-        params.not_after = now() + Duration::from_secs(3600);
+        params.not_before = now() - Duration::from_mins(1);
+        params.not_after = now() + Duration::from_hours(1);
         Self { params }
     }
 
@@ -64,8 +64,8 @@ impl Bearer {
     /// That ended an hour ago.
     #[must_use]
     pub fn expired(mut self) -> Self {
-        self.params.not_before = now() - Duration::from_secs(7200);
-        self.params.not_after = now() - Duration::from_secs(3600);
+        self.params.not_before = now() - Duration::from_hours(2);
+        self.params.not_after = now() - Duration::from_hours(1);
         self
     }
 
@@ -102,6 +102,7 @@ impl CertificateAuthority {
     }
 
     /// An authority below this one, sent along with what it signs.
+    #[must_use]
     pub fn below(&self, name: &str) -> Self {
         let params = authority(name);
         let key = KeyPair::generate().expect("a key");
@@ -115,12 +116,12 @@ impl CertificateAuthority {
         let now = now();
         let one = |pair: &&Pair| RevokedCertParams {
             serial_number: SerialNumber::from(serial(pair)),
-            revocation_time: now - Duration::from_secs(60),
+            revocation_time: now - Duration::from_mins(1),
             reason_code: None,
             invalidity_date: None,
         };
         let params = CertificateRevocationListParams {
-            this_update: now - Duration::from_secs(60),
+            this_update: now - Duration::from_mins(1),
             next_update: now + left,
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,

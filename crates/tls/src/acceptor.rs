@@ -26,7 +26,6 @@ pub struct TlsAcceptor {
     resolver: Arc<Resolver>,
     otherwise: Arc<Policy>,
     by_name: NameTable<Arc<Policy>>,
-    any_name: bool,
     protocols: Vec<Protocol>,
     challenges: Option<Challenges>,
 }
@@ -45,27 +44,26 @@ pub struct Chosen {
 impl TlsAcceptor {
     /// Compiles a plan. Fails where `without_sni` has no certificate and none is ordered, or terms have no trust.
     pub fn new(plan: TlsPlan) -> Result<Self, TlsError> {
-        let TlsPlan { certificates, policy, by_name, any_name, trusts, without_sni, protocols } =
-            plan;
+        let TlsPlan { certificates, policy, by_name, trusts, without_sni, protocols } = plan;
         if let Some(name) = without_sni.as_deref().filter(|name| !certificates.expects(name)) {
             return Err(TlsError::WithoutSniUnknown { name: name.to_owned() });
         }
         let resolver = Arc::new(Resolver { certificates, without_sni });
         let mut made: HashMap<HandshakePolicy, Arc<Policy>> = HashMap::new();
-        let mut compiled = |policy: HandshakePolicy| match made.get(&policy) {
-            Some(same) => Ok(Arc::clone(same)),
-            None => {
-                let new = Arc::new(Policy::new(&policy, &trusts, &resolver, &protocols)?);
-                made.insert(policy, Arc::clone(&new));
-                Ok::<_, TlsError>(new)
+        let mut compiled = |policy: HandshakePolicy| {
+            if let Some(same) = made.get(&policy) {
+                return Ok(Arc::clone(same));
             }
+            let new = Arc::new(Policy::new(&policy, &trusts, &resolver, &protocols)?);
+            made.insert(policy, Arc::clone(&new));
+            Ok::<_, TlsError>(new)
         };
         let mut table = NameTable::default();
         for (name, own) in by_name {
             table.insert(&name, compiled(own.over(&policy))?);
         }
         let otherwise = compiled(policy)?;
-        Ok(Self { resolver, otherwise, by_name: table, any_name, protocols, challenges: None })
+        Ok(Self { resolver, otherwise, by_name: table, protocols, challenges: None })
     }
 
     /// The same policy, which also proves names to the authority that certificates are ordered
@@ -78,12 +76,8 @@ impl TlsAcceptor {
     /// What answers `hello`, or the alert to send instead.
     pub fn choose(&self, hello: &ClientHello<'_>) -> Result<Chosen, Alert> {
         let name = self.resolver.name(hello).ok_or(Alert::MissingServerName)?;
-        let policy = match self.by_name.find(name) {
-            Some(policy) => policy,
-            None if self.any_name => &self.otherwise,
-            None => return Err(Alert::UnrecognizedName),
-        };
         self.resolver.certificates.choose(name, hello)?;
+        let policy = self.by_name.find(name).unwrap_or(&self.otherwise);
         policy.chosen(&self.resolver, &self.protocols)
     }
 
@@ -182,8 +176,8 @@ fn build(
         Some(verifier) => builder.with_client_cert_verifier(verifier.for_handshakes()),
         None => builder.with_no_client_auth(),
     };
-    let resolves = Arc::clone(resolver) as Arc<dyn ResolvesServerCert>;
-    let mut config = builder.with_cert_resolver(resolves);
+    let certificates: Arc<dyn ResolvesServerCert> = Arc::clone(resolver) as _;
+    let mut config = builder.with_cert_resolver(certificates);
     config.alpn_protocols = protocols.iter().map(|p| p.as_str().as_bytes().to_vec()).collect();
     // Sessions live in tickets alone: a table here would be filled by clients.
     config.session_storage = Arc::new(NoServerSessionStorage {});

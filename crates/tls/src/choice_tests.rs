@@ -74,7 +74,6 @@ impl Listener {
             certificates: CertificateStore::open(&sources, None, clock.clone()).unwrap(),
             policy: HandshakePolicy { minimum, clients: None },
             by_name: Vec::new(),
-            any_name: true,
             trusts: ClientTrusts::default(),
             without_sni: None,
             protocols: vec![Protocol::Http11],

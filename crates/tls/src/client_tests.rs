@@ -109,7 +109,6 @@ impl Fixture {
             certificates: CertificateStore::open(&sources, None, self.clock.clone()).unwrap(),
             policy: HandshakePolicy { minimum: Minimum::Tls12, clients: Some(self.terms.clone()) },
             by_name: Vec::new(),
-            any_name: true,
             trusts: self.trusts.clone(),
             without_sni: None,
             protocols: vec![Protocol::Http11],
@@ -155,7 +154,7 @@ fn sessions_resume_while_their_certificate_is_good() {
         fixture.clock.advance(Duration::from_secs(DAY - 60));
         kind(&acceptor, &config).unwrap();
         assert_eq!(kind(&acceptor, &config), Ok(HandshakeKind::Resumed));
-        fixture.clock.advance(Duration::from_secs(120));
+        fixture.clock.advance(Duration::from_mins(2));
         let error = kind(&acceptor, &config).unwrap_err();
         assert!(error.contains("certificate expired"), "{error}");
     }
@@ -258,34 +257,35 @@ fn a_list_that_ends_meanwhile_lets_nobody_in() {
     assert_eq!(status.next_update, Some(Timestamp::from_unix_seconds(NOW + 5)));
 }
 
+#[track_caller]
+fn not_taken(fixture: &Fixture, name: &str, content: &str, part: &str) {
+    fixture.write(name, content);
+    let report = fixture.trusts.reload();
+    let (_, error) = report.failed.first().expect("it was taken");
+    assert!(error.contains(part), "{error}");
+    assert!(report.replaced.is_empty());
+}
+
 #[test]
 fn bad_files_are_refused() {
     let authority = Authority::new("ca");
-    #[track_caller]
-    fn check(fixture: &Fixture, name: &str, content: &str, part: &str) {
-        fixture.write(name, content);
-        let report = fixture.trusts.reload();
-        let (_, error) = report.failed.first().expect("it was taken");
-        assert!(error.contains(part), "{error}");
-        assert!(report.replaced.is_empty());
-    }
     let fixture =
         Fixture::new(&authority, ClientMode::Required, Some(&authority.revoke(&[], 5 * DAY)));
-    check(&fixture, "ca.pem", "", "no certificate");
-    check(
+    not_taken(&fixture, "ca.pem", "", "no certificate");
+    not_taken(
         &fixture,
         "ca.pem",
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         "not a usable",
     );
-    check(&fixture, "ca.pem", &authority.1[..authority.1.len() / 2], "not a usable");
+    not_taken(&fixture, "ca.pem", &authority.1[..authority.1.len() / 2], "not a usable");
     fixture.write("ca.pem", &authority.1);
-    check(&fixture, "crl.pem", "", "revocation list");
-    check(&fixture, "crl.pem", &authority.1, "revocation list");
+    not_taken(&fixture, "crl.pem", "", "revocation list");
+    not_taken(&fixture, "crl.pem", &authority.1, "revocation list");
     fixture.write("crl.pem", &authority.revoke(&[], 5 * DAY));
     assert!(fixture.trusts.reload().failed.is_empty());
     fixture.clock.advance(Duration::from_secs(11 * DAY));
-    check(&fixture, "crl.pem", &authority.revoke(&[], 50 * DAY), "expired");
+    not_taken(&fixture, "crl.pem", &authority.revoke(&[], 50 * DAY), "expired");
 }
 
 /// A certificate whose names are anything at all.

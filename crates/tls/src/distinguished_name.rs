@@ -30,18 +30,16 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     let oid = attribute.attr_type().to_id_string();
     let known = TYPES.iter().find(|(known, _)| *known == oid).map(|(_, name)| *name);
     let value = attribute.attr_value();
-    match (known, attribute.as_str()) {
-        (Some(name), Ok(value)) => format!("{name}={}", escaped(value)),
-        // RFC 4514 §2.4: bytes in hex where the type or the value has no text of its own.
-        (_, _) => {
-            let mut text = format!("{}=#", known.unwrap_or(&oid));
-            write!(text, "{:02x}", value.header.tag().0 & 0xff).ok();
-            for byte in length(value.data.len()).iter().chain(value.data) {
-                write!(text, "{byte:02x}").ok();
-            }
-            text
-        }
+    if let (Some(name), Ok(value)) = (known, attribute.as_str()) {
+        return format!("{name}={}", escaped(value));
     }
+    // RFC 4514 §2.4: bytes in hex where the type or the value has no text of its own.
+    let mut text = format!("{}=#", known.unwrap_or(&oid));
+    write!(text, "{:02x}", value.header.tag().0 & 0xff).ok();
+    for byte in length(value.data.len()).iter().chain(value.data) {
+        write!(text, "{byte:02x}").ok();
+    }
+    text
 }
 
 /// The length of a value in DER.

@@ -38,7 +38,9 @@ impl Entry {
         let mut attempt = None;
         let loaded = match &origin {
             CertificateOrigin::Acme(_) => return Ok(Self::new(origin, None)),
-            CertificateOrigin::Files(files) => read(files, now, &mut attempt),
+            CertificateOrigin::Files(files) => {
+                PairBytes::read(files).and_then(|bytes| parse(&bytes, now, &mut attempt))
+            }
             CertificateOrigin::SelfSigned => self_signed::make(self_signed_names, now),
         };
         match loaded {
@@ -73,21 +75,28 @@ impl Entry {
         self.told_expired = false;
     }
 
-    /// Reads or makes it again where that may have changed something, and tells what came of it.
-    /// Blocks on the disk.
+    /// The files to read it from.
+    pub(crate) fn source(&self) -> Option<FilePair> {
+        match &self.origin {
+            CertificateOrigin::Files(files) => Some(files.clone()),
+            CertificateOrigin::Acme(_) | CertificateOrigin::SelfSigned => None,
+        }
+    }
+
+    /// Takes what was read from its files, or makes it anew where that is due, and tells what came
+    /// of it.
     pub(crate) fn renew(
         &mut self,
+        bytes: Option<Result<PairBytes, TlsError>>,
         self_signed_names: &[String],
         now: Timestamp,
         report: &mut ReloadReport,
     ) {
         let mut attempt = None;
-        let renewed = match &self.origin {
-            CertificateOrigin::Files(files) => Some(read(files, now, &mut attempt)),
-            CertificateOrigin::SelfSigned if self.is_due(now) => {
-                Some(self_signed::make(self_signed_names, now))
-            }
-            CertificateOrigin::Acme(_) | CertificateOrigin::SelfSigned => None,
+        let renewed = match bytes {
+            Some(bytes) => Some(bytes.and_then(|bytes| parse(&bytes, now, &mut attempt))),
+            None if self.is_due(now) => Some(self_signed::make(self_signed_names, now)),
+            None => None,
         };
         match renewed {
             Some(Ok(pair)) if !self.serves(&pair) => {
@@ -124,7 +133,8 @@ impl Entry {
     }
 
     fn is_due(&self, now: Timestamp) -> bool {
-        self.pair.as_ref().is_none_or(|pair| self_signed::is_due(pair, now))
+        self.origin == CertificateOrigin::SelfSigned
+            && self.pair.as_ref().is_none_or(|pair| self_signed::is_due(pair, now))
     }
 
     fn serves(&self, pair: &CertifiedPair) -> bool {
@@ -154,12 +164,11 @@ impl Entry {
     }
 }
 
-fn read(
-    files: &FilePair,
+fn parse(
+    bytes: &PairBytes,
     now: Timestamp,
     attempt: &mut Option<u64>,
 ) -> Result<CertifiedPair, TlsError> {
-    let bytes = PairBytes::read(files)?;
     *attempt = Some(bytes.fingerprint());
-    CertifiedPair::from_pem(&bytes.chain, &bytes.key, now)
+    CertifiedPair::from_pem(&bytes.chain, bytes.key.expose(), now)
 }

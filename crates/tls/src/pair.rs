@@ -28,7 +28,7 @@ impl CertifiedPair {
     /// Reads and checks a pair of files as of `now`. Blocks on the disk.
     pub fn read(files: &FilePair, now: Timestamp) -> Result<Self, TlsError> {
         let bytes = PairBytes::read(files)?;
-        Self::from_pem(&bytes.chain, &bytes.key, now)
+        Self::from_pem(&bytes.chain, bytes.key.expose(), now)
     }
 
     /// Checks a chain and a key in PEM as of `now`.

@@ -1,10 +1,11 @@
 //! The bytes of a pair of files, as they stood at one time.
 
-use std::fmt;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Read as _;
 use std::path::Path;
+
+use portcullis_core::Secret;
 
 use crate::{FilePair, TlsError};
 
@@ -15,9 +16,10 @@ pub(crate) const MAXIMUM_FILE: u64 = 1 << 20;
 const ATTEMPTS: usize = 3;
 
 /// Both files of a pair.
+#[derive(Debug)]
 pub(crate) struct PairBytes {
     pub(crate) chain: Vec<u8>,
-    pub(crate) key: Vec<u8>,
+    pub(crate) key: Secret,
 }
 
 impl PairBytes {
@@ -26,7 +28,7 @@ impl PairBytes {
     pub(crate) fn read(files: &FilePair) -> Result<Self, TlsError> {
         let mut chain = read_bounded(&files.certificate, MAXIMUM_FILE)?;
         for _ in 0..ATTEMPTS {
-            let key = read_bounded(&files.key, MAXIMUM_FILE)?;
+            let key = Secret::new(read_bounded(&files.key, MAXIMUM_FILE)?);
             let again = read_bounded(&files.certificate, MAXIMUM_FILE)?;
             if again == chain {
                 return Ok(Self { chain, key });
@@ -41,14 +43,8 @@ impl PairBytes {
     pub(crate) fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.chain.hash(&mut hasher);
-        self.key.hash(&mut hasher);
+        self.key.expose().hash(&mut hasher);
         hasher.finish()
-    }
-}
-
-impl fmt::Debug for PairBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PairBytes")
     }
 }
 

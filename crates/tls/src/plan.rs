@@ -68,9 +68,6 @@ pub struct TlsPlan {
     /// What host names say otherwise, the first entry for a name before others; `*.` and a parent
     /// stands for one label more.
     pub by_name: Vec<(String, NamePolicy)>,
-    /// Whether names that `by_name` has not are served too, where there is a certificate for them. A
-    /// wildcard certificate is for more names than are served.
-    pub any_name: bool,
     /// Whom the certificates of clients must come from: has all terms of the policies.
     pub trusts: ClientTrusts,
     /// The name assumed for a client that sends none; `None` refuses it.

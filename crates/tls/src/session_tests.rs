@@ -52,7 +52,6 @@ impl Fixture {
             certificates: self.store.clone(),
             policy: HandshakePolicy { minimum, clients: None },
             by_name: Vec::new(),
-            any_name: true,
             trusts: ClientTrusts::default(),
             without_sni: None,
             protocols: vec![Protocol::Http11],

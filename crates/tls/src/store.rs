@@ -13,6 +13,7 @@ use rustls::sign::CertifiedKey;
 use crate::candidates::{Candidates, Offer};
 use crate::entry::Entry;
 use crate::names::canonical;
+use crate::pair_files::PairBytes;
 use crate::tickets::Tickets;
 use crate::{
     Alert, CertificateOrigin, CertificateSources, CertificateStatus, CertifiedPair, NameTable,
@@ -127,10 +128,14 @@ impl CertificateStore {
         self.0.tickets.rotate();
         let now = self.0.clock.now();
         let mut report = ReloadReport::default();
+        // Entries never come or go, so what is read without the lock fits them still.
+        let origins: Vec<_> = self.0.entries.lock().iter().map(Entry::source).collect();
+        let read: Vec<_> =
+            origins.iter().map(|files| files.as_ref().map(PairBytes::read)).collect();
         let mut entries = self.0.entries.lock();
         let before: Vec<String> = entries.iter().flat_map(Entry::names).cloned().collect();
-        for entry in entries.iter_mut() {
-            entry.renew(&self.0.self_signed_names, now, &mut report);
+        for (entry, bytes) in entries.iter_mut().zip(read) {
+            entry.renew(bytes, &self.0.self_signed_names, now, &mut report);
         }
         if report.replaced > 0 {
             let table = table(&entries);

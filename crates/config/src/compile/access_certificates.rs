@@ -1,7 +1,7 @@
 //! Client certificates in `access` of a route.
 
 use portcullis_core::AlternativeName;
-use portcullis_policy::{Access, CertificateWay, Forward};
+use portcullis_policy::{Access, CertificateWay, Route};
 
 use crate::at::At;
 use crate::compile::Context;
@@ -90,20 +90,39 @@ pub(super) fn any(at: &At, context: &Context<'_>) -> CertificateWay {
     CertificateWay { names: Vec::new(), origin: context.origin(at) }
 }
 
-/// Notes a route that tells its app of certificates which its hosts never ask clients for.
-pub(super) fn check_told(
-    forward: &Forward,
+/// Notes a route that asks for certificates, or tells its app of them, which its hosts never ask
+/// clients for.
+pub(super) fn check_certificates(
+    route: &Route,
     served: &[usize],
     hosts: &Hosts,
     at: &At,
+    context: &Context<'_>,
     problems: &mut Problems,
 ) {
-    let told = forward.identity.headers.iter().any(|(_, value)| value.is_of_connection());
-    if let Some(unasked) = hosts.without_certificates(served).filter(|_| told)
-        && let Some(first) = unasked.first().filter(|_| unasked.len() == served.len())
+    let Some(unasked) = hosts.without_certificates(served) else { return };
+    let Some(first) = unasked.first() else { return };
+    let none = unasked.len() == served.len();
+    if let Some((key, needed)) = asked(&route.access)
+        && (needed || none)
     {
-        problems.push(never_asked(at.clone(), first));
+        problems.push(never_asked(at.key("access").key(key), first));
     }
+    let told_at = at.key("forward").key("identity").key("headers");
+    let told = route.forward.identity.headers.iter().any(|(_, value)| value.is_of_connection());
+    // What stands in `defaults` is for the routes that it fits.
+    if told && none && context.says(&told_at) {
+        problems.push(never_asked(told_at, first));
+    }
+}
+
+/// Where certificates are asked for, and whether nobody comes in without.
+fn asked(access: &Access) -> Option<(&'static str, bool)> {
+    let Access::AnyOf { ways, certificates, also, anonymous, .. } = access else { return None };
+    if !also.is_empty() {
+        return Some(("also", true));
+    }
+    (!certificates.is_empty()).then_some(("any_of", ways.is_empty() && !anonymous))
 }
 
 fn never_asked(at: At, host: &str) -> Problem {
@@ -112,25 +131,4 @@ fn never_asked(at: At, host: &str) -> Problem {
         "say `tls: {client_certificates: {mode: optional, …}}` at a listener or at the host, or \
          name in `hosts` of the route those that do",
     )
-}
-
-/// Notes a route that asks for certificates which its hosts never ask clients for.
-pub(super) fn check_asked(
-    access: &Access,
-    served: &[usize],
-    hosts: &Hosts,
-    at: &At,
-    problems: &mut Problems,
-) {
-    let Access::AnyOf { ways, certificates, also, anonymous, .. } = access else { return };
-    let (at, needed) = match (also.is_empty(), certificates.is_empty()) {
-        (false, _) => (at.key("also"), true),
-        (true, false) => (at.key("any_of"), ways.is_empty() && !anonymous),
-        (true, true) => return,
-    };
-    let Some(unasked) = hosts.without_certificates(served) else { return };
-    let Some(first) = unasked.first().filter(|_| needed || unasked.len() == served.len()) else {
-        return;
-    };
-    problems.push(never_asked(at, first));
 }

@@ -22,6 +22,7 @@ impl raw::ClientCertificates {
     ) -> Option<Option<ClientTerms>> {
         let Self { mode, trust, crl } = self;
         let mode = match mode {
+            raw::ClientMode::None if problems.touch(&at.key("mode")) => return None,
             raw::ClientMode::None => {
                 return without_effect(at, trust.is_some(), crl.is_some(), problems);
             }
@@ -82,10 +83,10 @@ fn without_effect(
 
 /// The line that a mistake in the files belongs to.
 fn place(at: &At, terms: &ClientTerms, error: &TlsError) -> At {
-    let in_crl = match error {
-        TlsError::InvalidCrl { .. } => true,
-        TlsError::Unreadable { path, .. } => *path != terms.trust,
-        _ => false,
+    let in_crl = if let TlsError::Unreadable { path, .. } = error {
+        *path != terms.trust
+    } else {
+        matches!(error, TlsError::InvalidCrl { .. })
     };
     if in_crl { at.key("crl").key("files") } else { at.key("trust").key("file") }
 }

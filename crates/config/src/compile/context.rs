@@ -36,6 +36,16 @@ impl<'a> Context<'a> {
         Self { source, tree, options, folder, files: RefCell::new(Vec::new()) }
     }
 
+    /// Does `work` as if the file were read with `options`.
+    pub(crate) fn with<T>(&self, options: &LoadOptions, work: impl FnOnce(&Context<'_>) -> T) -> T {
+        let files = RefCell::new(self.files.take());
+        let context =
+            Context { source: self.source, tree: self.tree, options, folder: self.folder, files };
+        let done = work(&context);
+        self.files.replace(context.files.take());
+        done
+    }
+
     /// The line that says what is at `at`; zero where no line does.
     pub(crate) fn origin(&self, at: &At) -> Origin {
         Origin(self.source.line(self.tree, at))

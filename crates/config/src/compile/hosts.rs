@@ -92,11 +92,11 @@ impl Hosts {
         let entries = self.entries.iter().map(|entry| portcullis_policy::HostEntry {
             pattern: entry.pattern.clone(),
             tls12: entry.tls.minimum == Some(Minimum::Tls12),
-            clients: entry.own_clients(&names).map(host_clients),
+            clients: entry.own_clients(&names).map(|own| host_clients(own.as_ref())),
             origin: entry.origin,
         });
         let listeners = listeners.iter().filter_map(|listener| {
-            let clients = &listener.tls.as_ref()?.policy.clients;
+            let clients = listener.tls.as_ref()?.policy.clients.as_ref();
             Some((Arc::clone(&listener.name), host_clients(clients).policy))
         });
         HostAllowList::new(entries, listeners)
@@ -211,10 +211,10 @@ impl Hosts {
     }
 }
 
-fn host_clients(terms: &Option<ClientTerms>) -> HostClients {
+fn host_clients(terms: Option<&ClientTerms>) -> HostClients {
     HostClients {
-        policy: terms.as_ref().map_or(ClientPolicy::NONE, ClientTerms::policy),
-        required: terms.as_ref().is_some_and(|terms| terms.mode == ClientMode::Required),
+        policy: terms.map_or(ClientPolicy::NONE, ClientTerms::policy),
+        required: terms.is_some_and(|terms| terms.mode == ClientMode::Required),
     }
 }
 

@@ -10,7 +10,7 @@ use portcullis_policy::{
 };
 
 use crate::at::At;
-use crate::compile::access_certificates::{check_asked, check_told};
+use crate::compile::access_certificates::check_certificates;
 use crate::compile::check::{self, non_empty, own_or_default};
 use crate::compile::forward::Around;
 use crate::compile::hosts::Hosts;
@@ -49,6 +49,7 @@ pub(super) fn compile(
     let mut names: Vec<Arc<str>> = Vec::new();
     for (at, route) in raw.into_at(&at) {
         let Some(compiled) = route.compile(&at, known, context, problems) else { continue };
+        check_certificates(&compiled.route, &compiled.hosts, known.hosts, &at, context, problems);
         let Compiled { route, pattern, hosts } = compiled;
         if names.contains(&route.name) {
             let message = format!("there are two routes with the name `{}`", route.name);
@@ -140,15 +141,6 @@ impl raw::Route {
         let forward = problems.required(at, "forward", forward).and_then(|forward| {
             forward.compile(&at.key("forward"), defaults.forward, &around, problems)
         });
-        if let (Some(demand), Some(hosts)) = (&demand, &hosts) {
-            check_asked(&demand.access, hosts, known.hosts, &at.key("access"), problems);
-        }
-        let told_at = at.key("forward").key("identity").key("headers");
-        if let (Some(forward), Some(hosts)) = (&forward, &hosts)
-            && context.says(&told_at)
-        {
-            check_told(forward, hosts, known.hosts, &told_at, problems);
-        }
         let (demand, forward) = (demand?, forward?);
         let route = Route {
             name: name?,

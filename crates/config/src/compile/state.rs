@@ -6,6 +6,7 @@ use portcullis_state::EncryptionKey;
 
 use crate::at::At;
 use crate::compile::Context;
+use crate::load::LoadOptions;
 use crate::problem::{Problem, Problems};
 use crate::raw::state::{Durable, Shared, State};
 use crate::snapshot::StateTerms;
@@ -23,7 +24,10 @@ impl State {
         let durable_at = at.key("durable");
         let durable = durable.and_then(|place| file(place, &durable_at, context, problems));
         let key_at = at.key("encryption_key");
-        let encryption_key = encryption_key.and_then(|key| key.read(&key_at, context, problems));
+        let read_files = context.reads_files() || context.options.read_state_key;
+        let options = LoadOptions { read_files, ..context.options.clone() };
+        let encryption_key = encryption_key
+            .and_then(|key| context.with(&options, |context| key.read(&key_at, context, problems)));
         let is_weak = |key| EncryptionKey::new(key).is_none();
         if encryption_key.as_ref().is_some_and(is_weak) {
             let problem = Problem::new(key_at, "the key is too weak to seal anything");

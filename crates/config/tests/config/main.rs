@@ -21,5 +21,6 @@ use portcullis_policy::Handover;
 fn options() -> LoadOptions {
     let clock = Clock::manual(Timestamp::from_unix_seconds(1_800_000_000));
     let environment = Environment::fixed([("TOKEN", "a-token-of-some-length")]);
-    LoadOptions { environment, read_files: true, handover: Handover::empty(clock) }
+    let handover = Handover::empty(clock);
+    LoadOptions { environment, read_files: true, read_state_key: false, handover }
 }

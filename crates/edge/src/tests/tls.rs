@@ -23,7 +23,6 @@ fn acceptor(certificates: &CertificateStore, protocols: &[Protocol]) -> TlsAccep
         certificates: certificates.clone(),
         policy: HandshakePolicy { minimum: Minimum::Tls13, clients: None },
         by_name: vec![("old.test".to_owned(), old)],
-        any_name: true,
         trusts: ClientTrusts::default(),
         without_sni: None,
         protocols: protocols.to_vec(),

@@ -1,5 +1,7 @@
 //! The pipeline as a whole, with a real issuer: each stage lets pass and refuses.
 
+mod certificates;
+
 use std::collections::HashMap;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;

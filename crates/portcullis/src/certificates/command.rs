@@ -2,15 +2,18 @@
 //! gateway.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use portcullis_config::snapshot::{Snapshot, TlsTerms};
+use portcullis_config::snapshot::Snapshot;
 use portcullis_config::{LoadOptions, Loaded};
 use portcullis_core::{Clock, Timestamp};
 use portcullis_state::{Durable, SqliteDurable};
 use portcullis_tls::acme::{NameRecord, kept_certificate};
-use portcullis_tls::{CertificateOrigin, CertificateSources, CertificateStatus, CertificateStore};
+use portcullis_tls::{
+    CertificateOrigin, CertificateSources, CertificateStatus, CertificateStore, CertifiedPair,
+    FilePair,
+};
 use serde_json::{Value, json};
 
 use crate::certificates::{Records, View};
@@ -22,9 +25,7 @@ use crate::store;
 /// cannot be read.
 pub(crate) async fn list(args: CertificatesArgs) -> Result<(), Failure> {
     let clock = Clock::system();
-    let loaded = portcullis_config::load(&args.config, &LoadOptions::new(clock.clone()));
-    let refused = |report: portcullis_config::Report| Failure::refused(report.render_text(false));
-    let Loaded { snapshot, .. } = loaded.map_err(refused)?;
+    let snapshot = read(&args.config, &clock)?;
     let views = views(&snapshot, &clock).await?;
     let text = if args.json {
         json!(views.iter().map(json_of).collect::<Vec<_>>()).to_string()
@@ -35,11 +36,30 @@ pub(crate) async fn list(args: CertificatesArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The file; where it has mistakes that show only with the files and secrets that it names, without
+/// those: a pair that cannot be read is what this is to tell, and no secret but one matters here.
+fn read(file: &Path, clock: &Clock) -> Result<Snapshot, Failure> {
+    let whole = LoadOptions::new(clock.clone());
+    let report = match portcullis_config::load(file, &whole) {
+        Ok(Loaded { snapshot, .. }) => return Ok(snapshot),
+        Err(report) => report,
+    };
+    let without = LoadOptions { read_files: false, read_state_key: true, ..whole };
+    let loaded = portcullis_config::load(file, &without);
+    // The first report has all of the second, and what was found in files besides.
+    loaded.map(|loaded| loaded.snapshot).map_err(|_| Failure::refused(report.render_text(false)))
+}
+
 async fn views(snapshot: &Snapshot, clock: &Clock) -> Result<Vec<View>, Failure> {
     let terms = &snapshot.tls;
     let mut errors = Vec::new();
+    let is_good = |pair: &FilePair| CertifiedPair::read(pair, clock.now());
+    let (files, bad) =
+        terms.sources.files.iter().partition::<Vec<_>, _>(|pair| is_good(pair).is_ok());
     // One for development is made at each start and kept nowhere.
-    let sources = CertificateSources { self_signed: Vec::new(), ..terms.sources.clone() };
+    let (acme, self_signed) = (terms.sources.acme.clone(), Vec::new());
+    let sources =
+        CertificateSources { files: files.into_iter().cloned().collect(), acme, self_signed };
     let store = CertificateStore::open(&sources, None, clock.clone()).map_err(|mistakes| {
         let texts: Vec<String> =
             mistakes.iter().map(|(origin, error)| format!("{origin}: {error}")).collect();
@@ -54,7 +74,12 @@ async fn views(snapshot: &Snapshot, clock: &Clock) -> Result<Vec<View>, Failure>
         }
     }
     let mut all = store.status();
-    all.extend(made_at_start(terms));
+    all.extend(bad.into_iter().map(|pair| {
+        let error = is_good(pair).err().map(|error| error.to_string());
+        not_served(CertificateOrigin::Files(pair.clone()), Vec::new(), error)
+    }));
+    let own = terms.sources.self_signed.clone();
+    all.extend((!own.is_empty()).then(|| not_served(CertificateOrigin::SelfSigned, own, None)));
     for (name, error) in errors {
         let is_it = |status: &&mut CertificateStatus| matches!(&status.origin, CertificateOrigin::Acme(of) if *of == name);
         if let Some(status) = all.iter_mut().find(is_it) {
@@ -98,17 +123,13 @@ async fn serve_kept(
     Ok(installed.err().map(|error| (name.to_owned(), error.to_string())))
 }
 
-fn made_at_start(terms: &TlsTerms) -> Option<CertificateStatus> {
-    let names = terms.sources.self_signed.clone();
-    (!names.is_empty()).then_some(CertificateStatus {
-        origin: CertificateOrigin::SelfSigned,
-        names,
-        key: None,
-        not_before: None,
-        not_after: None,
-        days_left: None,
-        last_error: None,
-    })
+fn not_served(
+    origin: CertificateOrigin,
+    names: Vec<String>,
+    last_error: Option<String>,
+) -> CertificateStatus {
+    let (key, not_before, not_after, days_left) = (None, None, None, None);
+    CertificateStatus { origin, names, key, not_before, not_after, days_left, last_error }
 }
 
 fn json_of(view: &View) -> Value {
@@ -147,7 +168,11 @@ fn row(view: &View) -> [String; 4] {
         None if view.source() == "self_signed" => "made anew at each start".to_owned(),
         None => "none yet".to_owned(),
     };
-    [view.names().join(", "), view.source().to_owned(), days, ends]
+    let names = match (view.names(), view.file()) {
+        ([], Some(file)) => file.display().to_string(),
+        (names, _) => names.join(", "),
+    };
+    [names, view.source().to_owned(), days, ends]
 }
 
 fn note(view: &View) -> Option<String> {
