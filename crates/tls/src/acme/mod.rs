@@ -42,6 +42,7 @@ pub use token::token_of;
 #[cfg(test)]
 mod dns_exec_tests;
 #[cfg(test)]
+#[path = "engine/tests.rs"]
 mod engine_tests;
 #[cfg(test)]
 mod published_tests;
