@@ -48,6 +48,20 @@ install_packages() {
     apt_update
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y --no-install-recommends "${packages[@]}"
+    stop_services
+}
+
+# The tests start their own, on ports of their own: what came with a service of the machine shall not
+# run because of them.
+stop_services() {
+    [ -d /run/systemd/system ] || return 0
+    local package
+    for package in "${packages[@]}"; do
+        case $package in
+        bind9) as_root systemctl disable -q --now named.service ;;
+        haproxy) as_root systemctl disable -q --now haproxy.service ;;
+        esac
+    done
 }
 
 # promtool comes with a server that Debian starts at once; only the tool is taken out.

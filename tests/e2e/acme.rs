@@ -159,18 +159,15 @@ fn a_certificate_is_renewed_under_load_without_a_failed_request() {
     let done = AtomicBool::new(false);
     let client = gateway.https(ca.trust());
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..4)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut count = 0;
-                    while !done.load(Ordering::Relaxed) {
-                        client.send(&Request::get("/").host("api.test")).expect(200);
-                        count += 1;
-                    }
-                    count
-                })
-            })
-            .collect();
+        let worker = || {
+            let mut count = 0;
+            while !done.load(Ordering::Relaxed) {
+                client.send(&Request::get("/").host("api.test")).expect(200);
+                count += 1;
+            }
+            count
+        };
+        let workers: Vec<_> = (0..4).map(|_| scope.spawn(worker)).collect();
         until_true(PATIENCE, "another certificate", || {
             leaf(&gateway, &ca.trust(), "api.test").is_some_and(|now| now != first)
         });

@@ -14,7 +14,7 @@ hosts: [api.test]
 routes: [{name: all, path: "/{*rest}", access: public, forward: {upstream: u}}]
 "#;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A gateway with a certificate as public authorities make them: at the defaults, and with TLS 1.2.
 struct Scanned {
