@@ -26,24 +26,50 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// What is kept of the attempts, by name.
 pub(crate) type Records = BTreeMap<String, NameRecord>;
 
+/// Why no attempt can be made at all, by name.
+pub(crate) type HeldUp = BTreeMap<String, String>;
+
 /// The records as they were read last.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts(ArcSwap<Records>);
 
 impl Attempts {
-    /// Reads the records, and says why where they could not be had: then they are as they were.
-    pub(crate) async fn read(&self, durable: &dyn Durable) -> (Arc<Records>, Option<String>) {
-        let read = tokio::time::timeout(PATIENCE, NameRecord::load_all(durable)).await;
+    /// Reads the records of `names`, and says why where one could not be had: then it is as it was.
+    pub(crate) async fn read<'n>(
+        &self,
+        durable: &dyn Durable,
+        names: impl Iterator<Item = &'n str> + Send,
+    ) -> (Arc<Records>, Option<String>) {
+        let before = self.0.load_full();
+        let read = tokio::time::timeout(PATIENCE, read_each(durable, names, &before)).await;
         let error = match read {
-            Ok(Ok(records)) => {
-                self.0.store(Arc::new(records.into_iter().collect()));
-                None
+            Ok((records, error)) => {
+                self.0.store(Arc::new(records));
+                error
             }
-            Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some("the durable store does not answer".to_owned()),
         };
         (self.0.load_full(), error)
     }
+}
+
+async fn read_each<'n>(
+    durable: &dyn Durable,
+    names: impl Iterator<Item = &'n str> + Send,
+    before: &Records,
+) -> (Records, Option<String>) {
+    let (mut records, mut failed) = (Records::new(), None);
+    for name in names {
+        let record = match NameRecord::load(durable, name).await {
+            Ok(record) => Some(record),
+            Err(error) => {
+                failed = Some(error.to_string());
+                before.get(name).cloned()
+            }
+        };
+        records.extend(record.map(|record| (name.to_owned(), record)));
+    }
+    (records, failed)
 }
 
 /// A certificate, served or awaited.
@@ -60,8 +86,15 @@ impl View {
     pub(crate) fn new(
         status: CertificateStatus,
         records: &Records,
+        held_up: &HeldUp,
         acme: Option<&AcmeSettings>,
     ) -> Self {
+        let mut status = status;
+        if let CertificateOrigin::Acme(name) = &status.origin
+            && let Some(reason) = held_up.get(name)
+        {
+            status.last_error = Some(reason.clone());
+        }
         let (record, order) = match (&status.origin, acme) {
             (CertificateOrigin::Acme(name), Some(acme)) => {
                 // What another authority said is no matter any more.
@@ -176,6 +209,10 @@ impl AcmeEvents for Runtime {
 
     fn failed(&self, name: &str) {
         self.note_order(name, "failed");
+    }
+
+    fn held_up(&self, name: &str, reason: Option<&str>) {
+        self.note_held_up(name, reason);
     }
 }
 

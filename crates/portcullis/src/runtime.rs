@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use portcullis_config::snapshot::{AdminTerms, TelemetryTerms};
 use portcullis_core::{Clock, Timestamp};
 use portcullis_policy::{Handover, IdentitySigner};
@@ -16,7 +17,7 @@ use portcullis_tls::{CertificateStore, ClientTrusts};
 use prometheus::Registry;
 use serde_json::{Value, json};
 
-use crate::certificates::{self, Attempts, View};
+use crate::certificates::{self, Attempts, HeldUp, View};
 use crate::logs::Logs;
 use crate::store::Store;
 
@@ -33,6 +34,7 @@ pub(crate) struct Runtime {
     recorder: Arc<Recorder>,
     store: Store,
     attempts: Attempts,
+    held_up: Mutex<HeldUp>,
     running: ArcSwap<Running>,
     draining: Arc<AtomicBool>,
     last_reload_ok: AtomicBool,
@@ -117,6 +119,7 @@ impl Runtime {
             recorder,
             store,
             attempts: Attempts::default(),
+            held_up: Mutex::default(),
             running: ArcSwap::from_pointee(running),
             draining: Arc::default(),
             last_reload_ok: AtomicBool::new(true),
@@ -228,10 +231,22 @@ impl Runtime {
 
     /// Each certificate, and why what is kept of it could not be read.
     pub(crate) async fn certificates(&self) -> (Vec<View>, Option<String>) {
-        let (records, error) = self.attempts.read(&**self.durable()).await;
         let running = self.running();
-        let view = |status| View::new(status, &records, running.acme.as_ref());
-        (running.certificates.status().into_iter().map(view).collect(), error)
+        let status = running.certificates.status();
+        let names = certificates::ordered(&status);
+        let (records, error) = self.attempts.read(&**self.durable(), names).await;
+        let held_up = self.held_up.lock();
+        let view = |status| View::new(status, &records, &held_up, running.acme.as_ref());
+        (status.iter().cloned().map(view).collect(), error)
+    }
+
+    /// Notes why no attempt can be made for `name`, or that one can.
+    pub(crate) fn note_held_up(&self, name: &str, reason: Option<&str>) {
+        let mut held_up = self.held_up.lock();
+        match reason {
+            Some(reason) => held_up.insert(name.to_owned(), reason.to_owned()),
+            None => held_up.remove(name),
+        };
     }
 
     /// Brings gauges that are counted elsewhere up to date, before they are shown.

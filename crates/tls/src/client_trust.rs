@@ -89,7 +89,7 @@ impl ClientTrust {
 
     /// Reads the files again; `Ok` says whether anything changed. On a mistake all stays as it was.
     fn reload(&self) -> Result<bool, TlsError> {
-        let read = Anchors::read(&self.0.terms, self.0.clock.now()).and_then(|anchors| {
+        Anchors::read(&self.0.terms, self.0.clock.now()).and_then(|anchors| {
             let before = self.current();
             if before.same_content(&anchors) {
                 return Ok(false);
@@ -98,9 +98,16 @@ impl ClientTrust {
             let verifier = Verifier::new(&self.0.terms, anchors, generation, &self.0.clock)?;
             self.0.current.store(Arc::new(verifier));
             Ok(true)
-        });
-        *self.0.last_error.lock() = read.as_ref().err().map(ToString::to_string);
-        read
+        })
+    }
+
+    /// Notes how the last reading went; whether that is news.
+    fn note(&self, error: Option<&TlsError>) -> bool {
+        let error = error.map(ToString::to_string);
+        let mut last = self.0.last_error.lock();
+        let is_news = *last != error;
+        *last = error;
+        is_news
     }
 
     fn status(&self) -> ClientTrustStatus {
@@ -197,10 +204,12 @@ impl ClientTrusts {
     pub fn reload(&self) -> TrustReport {
         let mut report = TrustReport::default();
         for (terms, trust) in &*self.0 {
-            match trust.reload() {
+            let read = trust.reload();
+            let is_news = trust.note(read.as_ref().err());
+            match read {
                 Ok(true) => report.replaced.push(terms.clone()),
-                Ok(false) => {}
-                Err(error) => report.failed.push((terms.clone(), error.to_string())),
+                Err(error) if is_news => report.failed.push((terms.clone(), error.to_string())),
+                Ok(false) | Err(_) => {}
             }
         }
         report

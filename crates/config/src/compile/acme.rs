@@ -12,7 +12,7 @@ use crate::compile::Context;
 use crate::compile::certificates::is_private;
 use crate::compile::check::non_empty;
 use crate::compile::hosts::Hosts;
-use crate::compile::issuers::check_certificates;
+use crate::compile::issuers::{check_certificates, is_loopback};
 use crate::problem::{Problem, Problems};
 use crate::raw::acme as raw;
 use crate::raw::issuers::TrustFile;
@@ -82,7 +82,10 @@ impl raw::Acme {
         };
         let (names_at, said) = (at.key("names"), names.is_some());
         let names = match (names, &directory) {
-            (Some(names), _) => listed(names, &names_at, around.hosts, problems),
+            (Some(names), directory) => {
+                let is_public = directory.as_deref() == Some(DEFAULT_DIRECTORY);
+                listed(names, &names_at, around.hosts, is_public, problems)
+            }
             (None, Some(directory)) => Some(wanted(directory, around)),
             (None, None) => None,
         };
@@ -229,7 +232,7 @@ impl TrustFile {
 fn secure_url(text: String, at: &At, problems: &mut Problems) -> Option<String> {
     let message = match Url::parse(&text) {
         Err(error) => format!("`{text}` is not a URL: {error}"),
-        Ok(url) if url.scheme() != "https" => {
+        Ok(url) if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) => {
             format!("`{text}` is not an https URL, which ACME requires (RFC 8555 §6.1)")
         }
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
@@ -238,7 +241,7 @@ fn secure_url(text: String, at: &At, problems: &mut Problems) -> Option<String> 
         Ok(url) if url.fragment().is_some() => "the URL of a directory has no fragment".to_owned(),
         Ok(_) => return Some(text),
     };
-    let expected = "the https URL of an ACME directory";
+    let expected = "the https URL of an ACME directory; http on loopback alone";
     problems.push(Problem::new(at.clone(), message).expected(expected));
     None
 }
@@ -279,7 +282,7 @@ fn wanted(directory: &str, around: &Around<'_>) -> Vec<String> {
     let is_public = directory == DEFAULT_DIRECTORY;
     let names = around.hosts.names().map(|(name, _)| name);
     let names = names.filter(|name| {
-        !name.starts_with("*.") && covered.find(name).is_none() && !(is_public && is_private(name))
+        !name.starts_with("*.") && covered.find(name).is_none() && !(is_public && is_own(name))
     });
     let mut names: Vec<String> = names.collect();
     names.sort();
@@ -293,6 +296,7 @@ fn listed(
     raw: Items<String>,
     at: &At,
     hosts: &Hosts,
+    is_public: bool,
     problems: &mut Problems,
 ) -> Option<Vec<String>> {
     let raw = non_empty(raw, at, problems)?;
@@ -314,11 +318,23 @@ fn listed(
             let message = format!("`{text}` is no name of `hosts`");
             let problem = Problem::new(at, message);
             problems.push(problem.help(format!("add `{text}` to `hosts`, or take it out here")));
+        } else if is_public && is_own(&name) {
+            let message = format!("`{text}` can only be a name of your own");
+            let problem = Problem::new(at, message);
+            problems.push(problem.help(
+                "no public authority issues for it: name the `directory` of one that does, or use \
+                 `certificates.files`",
+            ));
         } else {
             names.push(name);
         }
     }
     (problems.len() == before).then_some(names)
+}
+
+/// Whether no public authority issues for `name`: it has no place in the public DNS.
+fn is_own(name: &str) -> bool {
+    is_private(name) || !name.contains('.')
 }
 
 fn ordered(text: &str) -> Result<String, String> {

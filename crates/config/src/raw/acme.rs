@@ -13,7 +13,7 @@ use crate::read::Items;
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Acme {
-    /// URL of the authority's directory, over https. Default: that of Let's Encrypt.
+    /// URL of the authority's directory, over https; http on loopback alone. Default: that of Let's Encrypt.
     pub directory: String,
     /// Mail addresses that the authority may write to. Default: none.
     #[serde(skip_serializing_if = "Items::is_empty")]

@@ -82,12 +82,35 @@ fn names_are_names_of_hosts() {
 }
 
 #[test]
+fn no_public_authority_is_asked_for_a_name_of_ones_own() {
+    for name in ["a.test", "localhost", "api"] {
+        let hosts = format!("[a.example.com, {name}]");
+        let names = format!("certificates: {{acme: {{names: [a.example.com, {name}]}}}}\n");
+        let said = refused(&hosts, &format!("{TLS_ALONE}{names}"));
+        let expected =
+            format!("certificates.acme.names[1]: `{name}` can only be a name of your own");
+        assert_eq!(said[0], expected);
+        let own = "directory: 'https://ca.internal/d'";
+        let names = format!("certificates: {{acme: {{{own}, names: [a.example.com, {name}]}}}}\n");
+        let tls = taken(&hosts, &format!("{TLS_ALONE}{names}")).snapshot.tls;
+        assert!(tls.sources.acme.iter().any(|ordered| ordered == name), "{name}");
+    }
+}
+
+#[test]
 fn a_directory_is_asked_over_https_alone() {
-    for url in ["http://ca.example.com/d", "http://127.0.0.1/d", "ftp://x/d", "ca.example.com", ""]
-    {
+    for url in [
+        "http://ca.example.com/d",
+        "http://127.0.0.1.example.com/d",
+        "ftp://x/d",
+        "ca.example.com",
+        "",
+    ] {
         let said = mistakes(&format!("{{directory: '{url}'}}"));
         assert!(said[0].starts_with("certificates.acme.directory: "), "{url}: {said:?}");
     }
+    let near = "certificates: {acme: {directory: 'http://127.0.0.1:14000/dir'}}\n";
+    assert!(taken("[a.example.com]", &format!("{TLS_ALONE}{near}")).snapshot.tls.acme.is_some());
     for url in ["https://user@ca.example.com/d", "https://ca.example.com/d#x"] {
         assert_eq!(mistakes(&format!("{{directory: '{url}'}}")).len(), 1, "{url}");
     }

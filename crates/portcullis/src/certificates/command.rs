@@ -2,6 +2,7 @@
 //! gateway.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,7 +17,7 @@ use portcullis_tls::{
 };
 use serde_json::{Value, json};
 
-use crate::certificates::{Records, View};
+use crate::certificates::{HeldUp, Records, View};
 use crate::cli::{CertificatesArgs, print_line};
 use crate::run::{Failure, state_folder};
 use crate::store;
@@ -47,12 +48,19 @@ fn read(file: &Path, clock: &Clock) -> Result<Snapshot, Failure> {
     let without = LoadOptions { read_files: false, read_state_key: true, ..whole };
     let loaded = portcullis_config::load(file, &without);
     // The first report has all of the second, and what was found in files besides.
-    loaded.map(|loaded| loaded.snapshot).map_err(|_| Failure::refused(report.render_text(false)))
+    let text = report.render_text(false);
+    match loaded {
+        Ok(loaded) => {
+            // It would not be served as it stands, which the list alone does not say.
+            writeln!(std::io::stderr().lock(), "{text}").ok();
+            Ok(loaded.snapshot)
+        }
+        Err(_) => Err(Failure::refused(text)),
+    }
 }
 
 async fn views(snapshot: &Snapshot, clock: &Clock) -> Result<Vec<View>, Failure> {
     let terms = &snapshot.tls;
-    let mut errors = Vec::new();
     let is_good = |pair: &FilePair| CertifiedPair::read(pair, clock.now());
     let (files, bad) =
         terms.sources.files.iter().partition::<Vec<_>, _>(|pair| is_good(pair).is_ok());
@@ -65,12 +73,17 @@ async fn views(snapshot: &Snapshot, clock: &Clock) -> Result<Vec<View>, Failure>
             mistakes.iter().map(|(origin, error)| format!("{origin}: {error}")).collect();
         unreadable(&texts.join("; "))
     })?;
-    let mut records = Records::new();
+    let (mut records, mut held_up) = (Records::new(), HeldUp::new());
     if let Some(durable) = durable(snapshot, clock).await? {
-        let kept = NameRecord::load_all(&durable).await;
-        records = kept.map_err(|error| unreadable(&error))?.into_iter().collect();
         for name in &sources.acme {
-            errors.extend(serve_kept(&store, &durable, name, clock.now()).await?);
+            // One that cannot be read says so, and hides no other.
+            match NameRecord::load(&durable, name).await {
+                Ok(record) => drop(records.insert(name.clone(), record)),
+                Err(error) => drop(held_up.insert(name.clone(), error.to_string())),
+            }
+            if let Err(error) = serve_kept(&store, &durable, name, clock.now()).await {
+                held_up.insert(name.clone(), error);
+            }
         }
     }
     let mut all = store.status();
@@ -80,13 +93,7 @@ async fn views(snapshot: &Snapshot, clock: &Clock) -> Result<Vec<View>, Failure>
     }));
     let own = terms.sources.self_signed.clone();
     all.extend((!own.is_empty()).then(|| not_served(CertificateOrigin::SelfSigned, own, None)));
-    for (name, error) in errors {
-        let is_it = |status: &&mut CertificateStatus| matches!(&status.origin, CertificateOrigin::Acme(of) if *of == name);
-        if let Some(status) = all.iter_mut().find(is_it) {
-            status.last_error = Some(error);
-        }
-    }
-    Ok(all.into_iter().map(|one| View::new(one, &records, terms.acme.as_ref())).collect())
+    Ok(all.into_iter().map(|one| View::new(one, &records, &held_up, terms.acme.as_ref())).collect())
 }
 
 /// The store, where certificates are ordered and there is one.
@@ -113,14 +120,10 @@ async fn serve_kept(
     durable: &dyn Durable,
     name: &str,
     now: Timestamp,
-) -> Result<Option<(String, String)>, Failure> {
-    let kept = kept_certificate(durable, name, now).await.map_err(|error| unreadable(&error))?;
-    let installed = match kept {
-        Some(Ok(pair)) => store.install(name, pair),
-        Some(Err(error)) => Err(error),
-        None => Ok(()),
-    };
-    Ok(installed.err().map(|error| (name.to_owned(), error.to_string())))
+) -> Result<(), String> {
+    let kept = kept_certificate(durable, name, now).await.map_err(|error| error.to_string())?;
+    let Some(pair) = kept else { return Ok(()) };
+    pair.and_then(|pair| store.install(name, pair)).map_err(|error| error.to_string())
 }
 
 fn not_served(

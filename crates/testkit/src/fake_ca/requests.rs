@@ -111,7 +111,7 @@ fn serve(
     let thumbprint = account_of(shared, signed)?;
     match asked.kind {
         "newOrder" => Ok(new_order(shared, signed, thumbprint)),
-        "account" => Ok(json_answer(200, &json!({"status": "valid"}))),
+        "account" => Ok(update_account(shared, asked, signed)),
         _ => of_order(shared, asked, signed),
     }
 }
@@ -214,6 +214,16 @@ fn new_account(shared: &Shared, signed: &Signed) -> Result<Outgoing, No> {
     let mut answer = json_answer(status, &json!({"status": "valid"}));
     answer.fields.push(("location", shared.url(&format!("/account/{number}"))));
     Ok(answer)
+}
+
+fn update_account(shared: &Shared, asked: &Asked, signed: &Signed) -> Outgoing {
+    let contact = serde_json::from_value(signed.json()["contact"].clone());
+    let mut book = shared.book.lock();
+    let account = asked.number.and_then(|number| book.accounts.get_mut(number));
+    if let (Some(account), Ok(contact)) = (account, contact) {
+        account.contact = contact;
+    }
+    json_answer(200, &json!({"status": "valid"}))
 }
 
 fn account_of(shared: &Shared, signed: &Signed) -> Result<String, No> {

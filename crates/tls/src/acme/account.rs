@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use instant_acme::{Account, AccountCredentials, ExternalAccountKey, NewAccount};
-use portcullis_core::{Clock, Timestamp};
+use instant_acme::{Account, AccountCredentials, ExternalAccountKey, Key, NewAccount};
+use portcullis_core::{Clock, Secret, Timestamp};
 use portcullis_state::{Durable, Kind};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
@@ -21,8 +22,8 @@ const FAILED: Duration = Duration::from_secs(10);
 /// How long a session is used before the directory is read again.
 const SESSION: Duration = Duration::from_hours(1);
 
-/// For the lease under which an account is made.
-const TERM: Duration = Duration::from_mins(2);
+/// For the lease under which an account is made; it is renewed as long as that takes.
+const TERM: Duration = Duration::from_secs(15);
 
 /// What is kept.
 #[derive(Deserialize, Serialize)]
@@ -74,9 +75,17 @@ impl Accounts {
         account
     }
 
-    /// Makes the directory be read again with the next use.
-    pub(super) async fn forget_session(&self) {
-        *self.known.lock().await = None;
+    /// The authority knows the account no more: the next use makes one, of the same key where the
+    /// authority takes that, as it would for an account that it still has (RFC 8555 §7.3.1).
+    pub(super) async fn forget(&self, settings: &AcmeSettings) -> Result<(), Failure> {
+        let mut known = self.known.lock().await;
+        *known = None;
+        if let Some(AccountRecord { credentials, .. }) = self.kept(settings).await? {
+            let key = Secret::new(credentials.private_key().secret_pkcs8_der());
+            self.durable.put_first(Kind::AcmeAccount, &key_of(settings), &key).await?;
+            self.durable.remove(Kind::AcmeAccount, &settings.directory).await?;
+        }
+        Ok(())
     }
 
     async fn open_anew(&self, settings: &AcmeSettings) -> Result<Account, Failure> {
@@ -128,19 +137,17 @@ impl Accounts {
         Ok(account)
     }
 
+    /// Makes the account. Its key is kept before the authority hears of it, so that who is cut off
+    /// in between finds the same account again.
     async fn make(&self, settings: &AcmeSettings) -> Result<Account, Failure> {
-        let contact: Vec<&str> = settings.contact.iter().map(String::as_str).collect();
-        let wanted = NewAccount {
-            contact: &contact,
-            terms_of_service_agreed: true,
-            only_return_existing: false,
+        let (account, credentials) = match &settings.external_account {
+            Some(external) => {
+                let bound =
+                    ExternalAccountKey::new(external.key_id.clone(), external.hmac.expose());
+                self.create(settings, Some(&bound)).await?
+            }
+            None => self.create_of_key(settings).await?,
         };
-        let external = settings.external_account.as_ref();
-        let external =
-            external.map(|one| ExternalAccountKey::new(one.key_id.clone(), one.hmac.expose()));
-        let builder = Account::builder_with_http(self.client(settings)?);
-        let directory = settings.directory.clone();
-        let (account, credentials) = builder.create(&wanted, directory, external.as_ref()).await?;
         let record = AccountRecord { credentials, contact: settings.contact.clone() };
         let record = write(Kind::AcmeAccount, &settings.directory, &record)?;
         let kept = self.durable.put_first(Kind::AcmeAccount, &settings.directory, &record).await?;
@@ -150,4 +157,44 @@ impl Accounts {
         }
         self.use_kept(settings, read(Kind::AcmeAccount, &settings.directory, &kept)?).await
     }
+
+    /// With a key of the library's making: an account that is bound to another can be made of none
+    /// else.
+    async fn create(
+        &self,
+        settings: &AcmeSettings,
+        bound: Option<&ExternalAccountKey>,
+    ) -> Result<(Account, AccountCredentials), Failure> {
+        let contact: Vec<&str> = settings.contact.iter().map(String::as_str).collect();
+        let wanted = NewAccount {
+            contact: &contact,
+            terms_of_service_agreed: true,
+            only_return_existing: false,
+        };
+        let builder = Account::builder_with_http(self.client(settings)?);
+        Ok(builder.create(&wanted, settings.directory.clone(), bound).await?)
+    }
+
+    async fn create_of_key(
+        &self,
+        settings: &AcmeSettings,
+    ) -> Result<(Account, AccountCredentials), Failure> {
+        let (_, drawn) = Key::generate_pkcs8()?;
+        let drawn = Secret::new(drawn.secret_pkcs8_der());
+        let key = self.durable.put_first(Kind::AcmeAccount, &key_of(settings), &drawn).await?;
+        let der = PrivatePkcs8KeyDer::from(key.expose().to_vec());
+        let key = (Key::from_pkcs8_der(der.clone_key())?, PrivateKeyDer::Pkcs8(der));
+        let builder = Account::builder_with_http(self.client(settings)?);
+        let made = builder.create_from_key(key, settings.directory.clone()).await?;
+        if !settings.contact.is_empty() {
+            let contact: Vec<&str> = settings.contact.iter().map(String::as_str).collect();
+            made.0.update_contacts(&contact).await?;
+        }
+        Ok(made)
+    }
+}
+
+/// Where the key of an account is kept, from before there is one. No URL has a blank in it.
+fn key_of(settings: &AcmeSettings) -> String {
+    format!("{} key", settings.directory)
 }

@@ -116,6 +116,16 @@ impl Acme {
     }
 }
 
+#[cfg(test)]
+impl Acme {
+    /// Ends in the middle of whatever it does, as a process that is killed.
+    pub(super) async fn is_killed(&self) {
+        for (_, running) in self.1.lock().await.running.drain() {
+            running.task.abort();
+        }
+    }
+}
+
 impl Tasks {
     fn start(&mut self, shared: &Arc<Shared>, plan: &Arc<ArcSwap<AcmePlan>>, name: String) {
         if self.running.get(&name).is_some_and(|running| !running.task.is_finished()) {
@@ -131,6 +141,7 @@ impl Tasks {
             plan: Arc::clone(plan),
             stop: stopped,
             served: None,
+            held_up: None,
         };
         self.running.insert(name, Running { stop, task: tokio::spawn(task.run()) });
     }

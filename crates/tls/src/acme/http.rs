@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{LOCATION, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use parking_lot::Mutex;
@@ -117,7 +117,6 @@ impl AuthorityClient {
             .tls_backend_preconfigured(config)
             // A proxy named in the environment would be a setting that the file does not show.
             .no_proxy()
-            .https_only(true)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIME)
             .timeout(TIME)
@@ -132,6 +131,9 @@ impl AuthorityClient {
         let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes);
         parts.headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         let (method, url) = (parts.method, parts.uri.to_string());
+        if !is_secure(&parts.uri) {
+            return Err(Failure::Unreachable(format!("{url} is not an https URL (RFC 8555 §6.1)")));
+        }
         let sent = self
             .client
             .request(method.clone(), &url)
@@ -170,6 +172,15 @@ impl HttpClient for AuthorityClient {
             client.send(request).await.map_err(|failure| Error::Other(Box::new(failure)))
         })
     }
+}
+
+/// Whether nobody on the way can read or change what is said: by https, or on this machine.
+fn is_secure(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_loopback = host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    url.scheme_str() == Some("https") || is_loopback
 }
 
 fn unreachable(url: &str, error: &reqwest::Error) -> Failure {
@@ -264,6 +275,19 @@ mod tests {
         check("soon", None);
         check("-5", None);
         check("", None);
+    }
+
+    #[test]
+    fn what_is_said_off_the_machine_is_said_by_https() {
+        let is_secure = |url: &'static str| is_secure(&Uri::from_static(url));
+        for url in
+            ["https://ca.test/d", "http://127.0.0.1:1/d", "http://[::1]/", "http://localhost/"]
+        {
+            assert!(is_secure(url), "{url}");
+        }
+        for url in ["http://ca.test/d", "http://localhost.ca.test/", "http://10.0.0.1/", "/d"] {
+            assert!(!is_secure(url), "{url}");
+        }
     }
 
     #[test]

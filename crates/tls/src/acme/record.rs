@@ -115,15 +115,6 @@ impl NameRecord {
         kept.map_or_else(|| Ok(Self::default()), |kept| read(Kind::AcmeOrder, name, &kept))
     }
 
-    /// The records of all names, in the order of the names.
-    pub async fn load_all(durable: &dyn Durable) -> Result<Vec<(String, Self)>, RecordError> {
-        let kept = durable.list(Kind::AcmeOrder).await?;
-        let one = |(name, kept): (String, Secret)| {
-            read(Kind::AcmeOrder, &name, &kept).map(|record| (name, record))
-        };
-        kept.into_iter().map(one).collect()
-    }
-
     pub(super) async fn save(&self, durable: &dyn Durable, name: &str) -> Result<(), RecordError> {
         durable.put(Kind::AcmeOrder, name, &write(Kind::AcmeOrder, name, self)?).await?;
         Ok(())

@@ -86,6 +86,9 @@ pub trait AcmeEvents: fmt::Debug + Send + Sync {
     fn issued(&self, name: &str);
     /// An attempt failed; another one follows.
     fn failed(&self, name: &str);
+    /// No attempt can be made at all, and none be written down; `None`: it can again. What is told
+    /// once holds until something else is told.
+    fn held_up(&self, name: &str, reason: Option<&str>);
 }
 
 /// How fast things go. One set for the product; tests have others.

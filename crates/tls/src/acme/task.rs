@@ -32,6 +32,8 @@ pub(super) struct NameTask {
     pub(super) stop: watch::Receiver<bool>,
     /// What was given to the store, and by which plan.
     pub(super) served: Option<(Secret, Arc<AcmePlan>)>,
+    /// Why no attempt can be made, as it was told last.
+    pub(super) held_up: Option<String>,
 }
 
 /// The certificate that is kept for a name.
@@ -69,14 +71,25 @@ impl NameTask {
 
     async fn look(&mut self) -> Duration {
         let pace = self.shared.pace;
-        match self.try_look().await {
-            Ok(wait) => wait,
-            Err(Failure::Stopped | Failure::LeaseLost | Failure::Elsewhere) => pace.busy,
-            Err(failure) => {
-                tracing::error!(name = self.name, %failure, "no certificate can be ordered");
-                pace.busy
-            }
+        let looked = self.try_look().await;
+        match &looked {
+            Err(Failure::Stopped | Failure::LeaseLost | Failure::Elsewhere) => {}
+            looked => self.tell(looked.as_ref().err()),
         }
+        looked.unwrap_or(pace.busy)
+    }
+
+    /// Says what holds the name up, and that nothing does any more, once each.
+    fn tell(&mut self, failure: Option<&Failure>) {
+        let reason = failure.map(ToString::to_string);
+        if reason == self.held_up {
+            return;
+        }
+        if let Some(failure) = failure {
+            tracing::error!(name = self.name, %failure, "no certificate can be ordered");
+        }
+        self.shared.events.held_up(&self.name, reason.as_deref());
+        self.held_up = reason;
     }
 
     async fn try_look(&mut self) -> Result<Duration, Failure> {
@@ -273,7 +286,7 @@ impl NameTask {
     ) -> Result<(), Failure> {
         let now = self.shared.clock.now();
         if failure.is_of_kind("accountDoesNotExist") {
-            self.shared.accounts.forget_session().await;
+            self.shared.accounts.forget(&self.plan.load().settings).await?;
         }
         let next = if let Failure::Full(until) = failure {
             until

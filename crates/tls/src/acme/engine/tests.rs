@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use portcullis_core::{Clock, Timestamp};
+use portcullis_core::{Clock, Secret, Timestamp};
 use portcullis_state::{Durable, Kind, MemoryDurable};
 use portcullis_testkit::{FakeCa, Refusal, Validation};
 
@@ -30,6 +30,11 @@ impl AcmeEvents for Counts {
 
     fn failed(&self, name: &str) {
         self.0.lock().push(("failed", name.to_owned()));
+    }
+
+    fn held_up(&self, name: &str, reason: Option<&str>) {
+        let what = if reason.is_some() { "held up" } else { "free" };
+        self.0.lock().push((what, name.to_owned()));
     }
 }
 
@@ -419,6 +424,51 @@ async fn an_authority_that_forgot_an_order_gets_another() {
     world.clock.advance(Duration::from_secs(30));
     second.awaits("a.test").await;
     assert_eq!(world.ca.count("newOrder"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_forgot_the_account_gets_it_again() {
+    let world = World::new();
+    let first = world.start(&["a.test"]).await;
+    first.awaits("a.test").await;
+    world.ca.forget();
+    let second = world.start(&["a.test", "b.test"]).await;
+    until("b.test fails once", async || world.events("failed", "b.test") == 1).await;
+    world.clock.advance(Duration::from_secs(30));
+    second.awaits("b.test").await;
+    assert_eq!(world.ca.contacts(), [["mailto:ops@example.test"]]);
+    let keys = world.durable.list(Kind::AcmeAccount).await.unwrap();
+    assert_eq!(keys.len(), 2, "the account and its one key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_read_is_told_of_once_and_holds_nobody_else_up() {
+    let world = World::new();
+    world.durable.put(Kind::AcmeOrder, "a.test", &Secret::new("no record")).await.unwrap();
+    let process = world.start(&["a.test", "b.test"]).await;
+    process.awaits("b.test").await;
+    until("it is told", async || world.events("held up", "a.test") == 1).await;
+    settle().await;
+    assert_eq!(world.events("held up", "a.test"), 1);
+    assert_eq!(world.events("held up", "b.test"), 0);
+    world.durable.remove(Kind::AcmeOrder, "a.test").await.unwrap();
+    process.awaits("a.test").await;
+    until("it is free", async || world.events("free", "a.test") == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_dies_while_its_account_is_made_finds_the_same_one() {
+    let world = World::new();
+    // Made, and nobody hears of it.
+    world.ca.delay("newAccount", Duration::from_secs(2));
+    let first = world.start(&["a.test"]).await;
+    until("an account", async || world.ca.contacts().len() == 1).await;
+    first.acme.is_killed().await;
+    world.ca.delay("newAccount", Duration::ZERO);
+    world.clock.advance(Duration::from_secs(20));
+    let second = world.start(&["a.test"]).await;
+    second.awaits("a.test").await;
+    assert_eq!(world.ca.contacts(), [["mailto:ops@example.test"]], "one account");
 }
 
 #[tokio::test(flavor = "multi_thread")]
