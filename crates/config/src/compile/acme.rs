@@ -12,10 +12,9 @@ use crate::compile::Context;
 use crate::compile::certificates::is_private;
 use crate::compile::check::non_empty;
 use crate::compile::hosts::Hosts;
-use crate::compile::issuers::{check_certificates, is_loopback};
+use crate::compile::issuers::is_loopback;
 use crate::problem::{Problem, Problems};
 use crate::raw::acme as raw;
-use crate::raw::issuers::TrustFile;
 use crate::read::Items;
 use crate::snapshot::ListenerPlan;
 
@@ -205,27 +204,6 @@ fn decoded(text: &Secret) -> Option<Secret> {
     let text = text.expose_str()?.trim_end_matches('=');
     let bytes = URL_SAFE_NO_PAD.decode(text).ok().filter(|bytes| !bytes.is_empty())?;
     Some(Secret::new(bytes))
-}
-
-impl TrustFile {
-    /// The certificates of the file, PEM; nothing where files are not read.
-    #[expect(clippy::option_option, reason = "a mistake and nothing read are two things")]
-    fn read(
-        self,
-        at: &At,
-        context: &Context<'_>,
-        problems: &mut Problems,
-    ) -> Option<Option<Vec<u8>>> {
-        let file = problems.required(at, "file", self.file)?;
-        let at = at.key("file");
-        let path = context.path(&at, &file, problems)?;
-        if !context.reads_files() {
-            return Some(None);
-        }
-        let pem = context.read(&at, &path, problems)?;
-        check_certificates(&pem, &at, problems)?;
-        Some(Some(pem))
-    }
 }
 
 /// The URL of a directory: over https, as RFC 8555 §6.1 requires.

@@ -226,21 +226,34 @@ fn trust_of(
     context: &Context<'_>,
     problems: &mut Problems,
 ) -> Option<Option<Vec<u8>>> {
-    let Some(raw::TrustFile { file }) = trust else { return Some(None) };
-    let file = problems.required(at, "file", file)?;
+    let Some(trust) = trust else { return Some(None) };
     if matches!(keys, Some(KeySource::File(_))) {
         let problem = Problem::new(at.clone(), "this has no effect: nothing is fetched");
         problems.push(problem.on_key().help("the keys of this issuer come from a file"));
         return None;
     }
-    let at = at.key("file");
-    let path = context.path(&at, &file, problems)?;
-    if !context.reads_files() {
-        return Some(None);
+    trust.read(at, context, problems)
+}
+
+impl raw::TrustFile {
+    /// The certificates of the file, PEM; nothing where files are not read.
+    #[expect(clippy::option_option, reason = "a mistake and nothing read are two things")]
+    pub(super) fn read(
+        self,
+        at: &At,
+        context: &Context<'_>,
+        problems: &mut Problems,
+    ) -> Option<Option<Vec<u8>>> {
+        let file = problems.required(at, "file", self.file)?;
+        let at = at.key("file");
+        let path = context.path(&at, &file, problems)?;
+        if !context.reads_files() {
+            return Some(None);
+        }
+        let pem = context.read(&at, &path, problems)?;
+        check_certificates(&pem, &at, problems)?;
+        Some(Some(pem))
     }
-    let pem = context.read(&at, &path, problems)?;
-    check_certificates(&pem, &at, problems)?;
-    Some(Some(pem))
 }
 
 /// The certificates of a PEM file, at least one.

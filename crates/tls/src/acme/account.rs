@@ -23,7 +23,7 @@ const FAILED: Duration = Duration::from_secs(10);
 const SESSION: Duration = Duration::from_hours(1);
 
 /// For the lease under which an account is made; it is renewed as long as that takes.
-const TERM: Duration = Duration::from_secs(15);
+const TERM: Duration = Duration::from_secs(10);
 
 /// What is kept.
 #[derive(Deserialize, Serialize)]

@@ -116,8 +116,8 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             at_once: 16,
-            lease: Duration::from_secs(15),
-            busy: Duration::from_secs(3),
+            lease: Duration::from_secs(10),
+            busy: Duration::from_secs(2),
             idle: Duration::from_mins(1),
             step: Duration::from_millis(500),
             patience: Duration::from_secs(90),
