@@ -185,15 +185,40 @@ fn a_state_that_cannot_be_read_is_no_empty_one() {
     assert!(of(&listed(&launch), "a.acme.test")["days_left"].as_u64().is_some());
     // A record that somebody changed is no record that is not there.
     put(&store(&folder), Kind::AcmeOrder, "b.acme.test", &json!("not a record"));
-    let unreadable = launch.command(&["certificates"]);
-    assert_eq!(unreadable.code, 2, "{}", unreadable.stdout);
-    assert!(unreadable.stderr.contains("b.acme.test"), "{}", unreadable.stderr);
+    let names = listed(&launch);
+    let error = of(&names, "b.acme.test")["last_error"].clone();
+    assert!(error.as_str().is_some_and(|error| error.contains("cannot be read")), "{error}");
+    assert!(of(&names, "a.acme.test")["days_left"].as_u64().is_some(), "it hides no other");
     fs::remove_file(folder.join("state.key")).unwrap();
     let lost = launch.command(&["certificates", "--json"]);
     assert_eq!(lost.code, 2);
     assert!(lost.stderr.contains("state.key") && lost.stdout.is_empty(), "{}", lost.stderr);
     let wrong = launch.file("gateway.yaml", "version: 2\n").command(&["certificates"]);
     assert_eq!(wrong.code, 1, "{}", wrong.stderr);
+}
+
+#[test]
+fn what_keeps_a_name_from_being_worked_on_is_shown() {
+    let prepared = prepared();
+    let folder = state(&prepared);
+    keep(&folder, "2100-01-01T00:00:00.000Z");
+    put(&store(&folder), Kind::AcmeOrder, "a.acme.test", &json!("not a record"));
+    let gateway = prepared.start();
+    let shown = || {
+        let ready = gateway.probe("/readyz").expect(200).json();
+        let error = of(&ready["certificates"], "a.acme.test")["last_error"].clone();
+        error.as_str().is_some_and(|error| error.contains("cannot be read"))
+    };
+    until_true(SOON, "the reason", shown);
+    assert_eq!(gateway.metric(&["gateway_certificate_failing", "a.acme.test"]), 1);
+    let ready = gateway.probe("/readyz").expect(200).json();
+    let other = of(&ready["certificates"], "b.acme.test");
+    assert_eq!(other["last_error"], "the authority is not there", "it hides no other");
+    let done = json!({"directory": DIRECTORY, "renew_at": "2100-01-01T00:00:00.000Z"});
+    put(&store(&folder), Kind::AcmeOrder, "a.acme.test", &done);
+    until_true(SOON, "it goes on", || {
+        gateway.metric(&["gateway_certificate_failing", "a.acme.test"]) == 0
+    });
 }
 
 #[test]
