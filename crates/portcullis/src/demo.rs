@@ -48,7 +48,7 @@ fn write_example(folder: &std::path::Path) -> std::io::Result<PathBuf> {
     Ok(file)
 }
 
-/// Lines that work as printed, with fresh tokens: a 200, a 401, a 403, a 421 and a 429 among them.
+/// Lines that work as printed, with fresh tokens: a 200, a 308, a 401, a 403, a 421 and a 429 among them.
 fn curl_lines(issuer: &issuer::DemoIssuer) -> Result<String, Failure> {
     let token = |subject: &str, scope: &str, roles: &[&str]| {
         issuer.token(subject, scope, roles).map_err(|error| Failure::start(error.to_string()))
@@ -75,6 +75,8 @@ fn curl_lines(issuer: &issuer::DemoIssuer) -> Result<String, Failure> {
          curl -sk -H \"authorization: Bearer $CAROL\" {base}/admin/report\n\n\
          # 421: a host that is not on the list\n\
          curl -ski -H \"host: evil.example\" {base}/public/hello\n\n\
+         # 308: http is sent to https\n\
+         curl -si http://localhost:8088/public/hello\n\n\
          # 429: the fourth request is one too many\n\
          for i in 1 2 3 4; do curl -sk -o /dev/null -w '%{{http_code}}\\n' {base}/limited; done\n\n\
          # What the gateway counted\n\

@@ -139,7 +139,7 @@ impl Process {
         let admin = running.admin.clone();
         start_keys(&running.handover, None).await;
         let runtime = Arc::new(Runtime::new(base, running, store));
-        tracing::info!(state = ?runtime.durable(), "opened");
+        tracing::info!(file = %runtime.store().file().display(), "the durable store is open");
         let acme = acme::start(&runtime, plan.as_ref()).await;
         let mut operators = Operators::default();
         let lines = operators.set(&mut adopted, &runtime, &admin, &admin_token).await;

@@ -86,6 +86,11 @@ impl Store {
         Ok(Self { durable, terms, folder })
     }
 
+    /// The file it is.
+    pub(crate) fn file(&self) -> PathBuf {
+        place(&self.terms, self.folder.path())
+    }
+
     /// The records and leases.
     pub(crate) fn durable(&self) -> &Arc<dyn Durable> {
         &self.durable

@@ -1,13 +1,15 @@
 //! What is remembered of each name, so that a restart or another replica goes on where this one
 //! stood.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use portcullis_core::Secret;
+use portcullis_core::{Secret, Timestamp};
 use portcullis_state::{Durable, DurableError, Kind};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::moment::Moment;
+use super::schedule;
 
 /// Why what is kept cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +43,10 @@ pub struct NameRecord {
     pub failures: u32,
     /// When the authority was asked to validate, since the last success.
     pub validations: Vec<Moment>,
+    /// The same of other directories, within the time that counts: who comes back to one finds its
+    /// bound as it was.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub validations_elsewhere: BTreeMap<String, Vec<Moment>>,
     /// Why the last attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -107,6 +113,18 @@ impl NameRecord {
     /// An empty one for `directory`.
     pub(super) fn new(directory: &str) -> Self {
         Self { directory: directory.to_owned(), ..Self::default() }
+    }
+
+    /// An empty one for `directory`, but for what still counts there.
+    pub(super) fn moved_to(self, directory: &str, now: Timestamp) -> Self {
+        let mut elsewhere = self.validations_elsewhere;
+        elsewhere.insert(self.directory, self.validations);
+        let here = elsewhere.remove(directory).unwrap_or_default();
+        elsewhere.retain(|_, asked| {
+            schedule::forget_old(asked, now);
+            !asked.is_empty()
+        });
+        Self { validations: here, validations_elsewhere: elsewhere, ..Self::new(directory) }
     }
 
     /// What is kept for `name`; an empty one where nothing is.

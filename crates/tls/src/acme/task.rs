@@ -226,7 +226,8 @@ impl NameTask {
     ) -> Result<(), Failure> {
         let (not_before, not_after) = (pair.not_before(), pair.not_after());
         let term = Term { not_before, not_after, is_of_this_directory: true };
-        *record = NameRecord::new(&record.directory);
+        let validations_elsewhere = std::mem::take(&mut record.validations_elsewhere);
+        *record = NameRecord { validations_elsewhere, ..NameRecord::new(&record.directory) };
         record.renew_at = Some(Moment(schedule::renew_at(term, draw()?)));
         record.issued_at = Some(Moment(self.shared.clock.now()));
         record.save(&*self.shared.durable, &self.name).await?;
@@ -316,7 +317,7 @@ impl NameTask {
         let directory = &self.plan.load().settings.directory;
         // What another authority said holds nothing up.
         let is_ours = record.directory == *directory;
-        Ok(if is_ours { record } else { NameRecord::new(directory) })
+        Ok(if is_ours { record } else { record.moved_to(directory, self.shared.clock.now()) })
     }
 
     /// Gives what is kept to the store, where it is not served yet.

@@ -456,6 +456,25 @@ async fn a_record_that_cannot_be_read_is_told_of_once_and_holds_nobody_else_up()
     until("it is free", async || world.events("free", "a.test") == 1).await;
 }
 
+#[test]
+fn who_comes_back_to_a_directory_finds_its_bound_as_it_was() {
+    let now = Timestamp::from_unix_seconds(1_800_000_000);
+    let asked = vec![Moment(now)];
+    let first = NameRecord {
+        directory: "https://a.test/d".to_owned(),
+        validations: asked.clone(),
+        failures: 4,
+        ..NameRecord::default()
+    };
+    let moved = first.clone().moved_to("https://b.test/d", now);
+    assert_eq!((moved.validations.len(), moved.failures), (0, 0), "another authority");
+    let back = moved.clone().moved_to("https://a.test/d", now);
+    assert_eq!((back.validations, back.validations_elsewhere.len()), (asked, 0));
+    let later = now.plus(HOUR);
+    let forgotten = moved.moved_to("https://c.test/d", later);
+    assert!(forgotten.validations_elsewhere.is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_dies_while_its_account_is_made_finds_the_same_one() {
     let world = World::new();
