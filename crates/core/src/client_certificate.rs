@@ -117,11 +117,20 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
+    /// Its SPIFFE id: the only URI among its names. A certificate with several URIs has none (X.509-SVID
+    /// §2: more than one must be rejected).
+    pub fn spiffe_id(&self) -> Option<&AlternativeName> {
+        let mut uris = self.names.iter().filter(|name| matches!(name, AlternativeName::Uri(_)));
+        match (uris.next(), uris.next()) {
+            (Some(only), None) => Some(only).filter(|only| only.is_spiffe()),
+            _ => None,
+        }
+    }
+
     /// Who it stands for where no name of it was asked for: its only SPIFFE id, else its subject,
     /// else the first of its names, else its thumbprint. Never empty.
     pub fn identity(&self) -> Cow<'_, str> {
-        let mut ids = self.names.iter().filter(|name| name.is_spiffe());
-        if let (Some(id), None) = (ids.next(), ids.next()) {
+        if let Some(id) = self.spiffe_id() {
             return Cow::Owned(id.to_string());
         }
         if !self.subject.is_empty() {
@@ -200,6 +209,8 @@ mod tests {
         }
         check("CN=a", &["spiffe://x/a"], "spiffe://x/a");
         check("CN=a", &["spiffe://x/a", "spiffe://x/b"], "CN=a");
+        check("CN=a", &["spiffe://x/a", "https://x/a"], "CN=a");
+        check("CN=a", &["spiffe://x/a", "a.test"], "spiffe://x/a");
         check("CN=a", &["a.test"], "CN=a");
         check("", &["a.test", "b.test"], "a.test");
         check("", &[], "thumb");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_authn::of_certificate;
-use portcullis_core::{ClientCertificate, ConnMeta, Denial};
+use portcullis_core::{AlternativeName, ClientCertificate, ConnMeta, Denial};
 
 use crate::access::CertificateWay;
 use crate::identify::Caller;
@@ -42,7 +42,10 @@ impl CertificateWay {
         if self.names.is_empty() {
             return Some(certificate.identity().into_owned());
         }
-        let name = certificate.names.iter().find(|name| self.names.contains(name))?;
-        Some(name.to_string())
+        let counts = |name: &&AlternativeName| {
+            self.names.contains(name)
+                && (!name.is_spiffe() || certificate.spiffe_id() == Some(name))
+        };
+        certificate.names.iter().find(counts).map(ToString::to_string)
     }
 }

@@ -77,6 +77,20 @@ impl Hosts {
             problems.push(Problem::new(name_at, format!("the host `{name}` stands here twice")));
             return;
         }
+        let is_same_name = |entry: &&Entry| {
+            entry.pattern.host == pattern.host && entry.pattern.wildcard == pattern.wildcard
+        };
+        if let Some(other) = self.entries.iter().find(is_same_name)
+            && other.tls != tls
+        {
+            // A handshake names a host and no port: it could follow one of the two alone.
+            let message =
+                format!("`{name}` has other TLS settings than an entry above of the same host");
+            let problem = Problem::new(name_at, message);
+            problems
+                .push(problem.help("a handshake says no port: give both entries the same `tls`"));
+            return;
+        }
         if tls != NamePolicy::default() && !matches!(pattern.host, Host::Name(_)) {
             let message = "an address has no TLS settings by name: no client sends it as SNI";
             problems.push(Problem::new(at.key("tls"), message));

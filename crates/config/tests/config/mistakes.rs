@@ -167,6 +167,30 @@ fn names_are_unique_and_plain() {
 }
 
 #[test]
+fn two_entries_of_one_host_have_one_tls_policy() {
+    let hosts = "hosts: [api.test, '*.tenants.test']";
+    let old = "tls: {minimum_version: '1.2'}";
+    for (first, second) in [
+        ("'api.test:1'", format!("{{name: 'api.test:8443', {old}}}")),
+        ("api.test", format!("{{name: 'api.test:8443', {old}}}")),
+        (&*format!("{{name: 'api.test:8443', {old}}}"), "api.test".to_owned()),
+    ] {
+        let to = format!("hosts: [{first}, {second}, '*.tenants.test']");
+        let named = if second.starts_with('{') {
+            ("hosts[1].name", "api.test:8443")
+        } else {
+            ("hosts[1]", "api.test")
+        };
+        let message = "has other TLS settings than an entry above of the same host";
+        check(hosts, &to, named.0, &format!("`{}` {message}", named.1));
+    }
+    let same = format!(
+        "hosts: [{{name: 'api.test:1', {old}}}, {{name: 'api.test:2', {old}}}, '*.tenants.test']"
+    );
+    assert!(check_text("x", &SOUND.replace(hosts, &same), &options()).is_ok());
+}
+
+#[test]
 fn nobody_is_identified_on_a_public_route() {
     let rules = "access: {any_of: [{issuer: login, scopes: [read]}], roles: [clerk]}";
     let text = SOUND.replace(rules, "access: public").replace("headers: {x-user: subject}, ", "");

@@ -22,8 +22,8 @@ use crate::cli::{CertificatesArgs, print_line};
 use crate::run::{Failure, state_folder};
 use crate::store;
 
-/// Lists them. Exit codes: 0 listed, whatever state they are in; 1 the file was refused; 2 the state
-/// cannot be read.
+/// Lists them. Exit codes: 0 listed, whatever state they are in; 1 the file is refused even without
+/// what it names; 2 the state cannot be opened.
 pub(crate) async fn list(args: CertificatesArgs) -> Result<(), Failure> {
     let clock = Clock::system();
     let snapshot = read(&args.config, &clock)?;

@@ -37,8 +37,19 @@ struct Tasks {
     started: u64,
 }
 
+/// Whether a task ends, and what becomes of the answers it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// It goes on.
+    No,
+    /// The process ends: another one, or this one started again, goes on with the order.
+    Leaves,
+    /// The name or its authority is not asked for any more.
+    Withdraws,
+}
+
 struct Running {
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Halt>,
     task: JoinHandle<()>,
 }
 
@@ -102,13 +113,13 @@ impl Acme {
         tasks.plan = Some(slot);
     }
 
-    /// Stops all work and waits until the answers to challenges are withdrawn, at most for `limit`.
-    /// What is under way is gone on with by the next process.
+    /// Stops all work and waits until the leases are given up, at most for `limit`. What is under way
+    /// is gone on with by the next process, for which answers to challenges stay where they are.
     pub async fn stop(&self, limit: Duration) {
         let running = std::mem::take(&mut *self.1.lock().await).running;
         let all = async {
             for running in running.into_values() {
-                running.stop.send_replace(true);
+                running.stop.send_replace(Halt::Leaves);
                 running.task.await.ok();
             }
         };
@@ -132,7 +143,7 @@ impl Tasks {
             return;
         }
         self.started += 1;
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(Halt::No);
         let task = NameTask {
             shared: Arc::clone(shared),
             name: name.clone(),
@@ -150,7 +161,7 @@ impl Tasks {
 impl Running {
     /// It ends by itself, after its next step.
     fn stop(self) {
-        self.stop.send_replace(true);
+        self.stop.send_replace(Halt::Withdraws);
     }
 }
 

@@ -244,8 +244,16 @@ fn note(headers: &HeaderMap, retry_after: Option<Duration>) {
     NOTES.try_with(set).ok();
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3).
+/// The longest that is waited because an authority says so: more than any limit of a public one, and
+/// less than the life of a certificate.
+const LONGEST_WAIT: Duration = Duration::from_hours(8 * 24);
+
+/// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3), within bounds.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    said_after(headers, now).map(|said| said.min(LONGEST_WAIT))
+}
+
+fn said_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
@@ -272,6 +280,7 @@ mod tests {
         check(" 0 ", Some(0));
         check("Tue, 14 Nov 2023 22:14:20 GMT", Some(60));
         check("Tue, 14 Nov 2023 22:00:00 GMT", Some(0));
+        check("99999999999", Some(8 * 86_400));
         check("soon", None);
         check("-5", None);
         check("", None);

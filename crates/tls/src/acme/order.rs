@@ -14,6 +14,7 @@ use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 
+use super::engine::Halt;
 use super::failure::Failure;
 use super::http;
 use super::lease::Lease;
@@ -38,7 +39,7 @@ pub(super) struct Work<'w> {
     pub(super) clock: &'w Clock,
     pub(super) lease: &'w Lease,
     pub(super) pace: &'w Pace,
-    pub(super) stop: watch::Receiver<bool>,
+    pub(super) stop: watch::Receiver<Halt>,
 }
 
 /// The authorization of an order, as far as it is needed.
@@ -57,7 +58,10 @@ impl Work<'_> {
                 let url = known.url.clone();
                 self.resume(url).await?
             }
-            None => self.place().await?,
+            None => {
+                self.plan.solvers.published.clear(self.name).await?;
+                self.place().await?
+            }
         };
         let started = self.clock.monotonic();
         loop {
@@ -156,8 +160,19 @@ impl Work<'_> {
             Ok(()) => self.validate(order, kind, status).await,
             Err(error) => Err(error.into()),
         };
-        solver.withdraw(&challenge).await;
+        if !self.is_left(&outcome) {
+            solver.withdraw(&challenge).await;
+        }
         outcome
+    }
+
+    /// Whether the answer stays for whoever goes on with the order: the authority may still look.
+    fn is_left(&self, outcome: &Result<(), Failure>) -> bool {
+        match outcome {
+            Ok(()) | Err(Failure::Unsolved(_)) => false,
+            Err(Failure::Stopped) => *self.stop.borrow() == Halt::Leaves,
+            Err(_) => self.record.order.is_some(),
+        }
     }
 
     async fn validate(
@@ -292,7 +307,7 @@ impl Work<'_> {
 
     /// Whether to go on: the lease is ours, and nobody said stop.
     async fn checkpoint(&self) -> Result<(), Failure> {
-        if *self.stop.borrow() {
+        if *self.stop.borrow() != Halt::No {
             return Err(Failure::Stopped);
         }
         self.lease.check().await

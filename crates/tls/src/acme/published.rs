@@ -21,6 +21,18 @@ impl Published {
         Self { durable }
     }
 
+    /// Takes away what is left of orders for `name` that nobody goes on with. For whoever holds its
+    /// lease.
+    pub(super) async fn clear(&self, name: &str) -> Result<(), DurableError> {
+        let of_name = http_01_key(name, "");
+        for (key, _) in self.durable.list(Kind::Challenge).await? {
+            if key.starts_with(&of_name) || key == tls_alpn_01_key(name) {
+                self.durable.remove(Kind::Challenge, &key).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn remove(&self, challenge: &Challenge) -> Result<(), DurableError> {
         let Some(key) = record_key(challenge) else { return Ok(()) };
         // There may be the answer of a later order in its place.

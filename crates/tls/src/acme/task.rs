@@ -10,7 +10,7 @@ use portcullis_core::{Secret, Timestamp, random};
 use portcullis_state::Kind;
 use tokio::sync::watch;
 
-use super::engine::Shared;
+use super::engine::{Halt, Shared};
 use super::failure::Failure;
 use super::lease::Lease;
 use super::order::Work;
@@ -29,7 +29,7 @@ pub(super) struct NameTask {
     pub(super) name: String,
     pub(super) holder: String,
     pub(super) plan: Arc<ArcSwap<AcmePlan>>,
-    pub(super) stop: watch::Receiver<bool>,
+    pub(super) stop: watch::Receiver<Halt>,
     /// What was given to the store, and by which plan.
     pub(super) served: Option<(Secret, Arc<AcmePlan>)>,
     /// Why no attempt can be made, as it was told last.
@@ -63,7 +63,7 @@ impl NameTask {
                 () = tokio::time::sleep(wait) => {}
                 _ = self.stop.changed() => return,
             }
-            if *self.stop.borrow() {
+            if *self.stop.borrow() != Halt::No {
                 return;
             }
         }

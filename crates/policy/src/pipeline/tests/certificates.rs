@@ -131,6 +131,13 @@ async fn a_certificate_is_somebody_while_it_is_good() {
     for (path, names, expected, code, subject) in [
         ("/named", Some(me), 200, "", Some("spiffe://x/a")),
         ("/named", Some(other), 403, "client-certificate-not-allowed", None),
+        (
+            "/named",
+            Some(&["spiffe://x/a", "spiffe://x/b"][..]),
+            403,
+            "client-certificate-not-allowed",
+            None,
+        ),
         ("/named", None, 403, "client-certificate-missing", None),
         ("/any", Some(other), 200, "", Some("spiffe://x/b")),
         ("/any", Some(&[][..]), 200, "", Some("CN=me")),

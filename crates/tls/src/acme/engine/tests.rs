@@ -414,7 +414,7 @@ async fn an_authority_that_forgot_an_order_gets_another() {
     until("it waits", async || world.ca.count("authz") >= 3).await;
     assert_eq!(world.answers().await, 1, "the answer is there meanwhile");
     first.ends().await;
-    assert_eq!(world.answers().await, 0, "and taken away by an end");
+    assert_eq!(world.answers().await, 1, "and left for whoever goes on");
     let mut record = world.record("a.test").await;
     record.order.as_mut().unwrap().url = world.ca.directory().replace("directory", "order/99");
     record.save(&*world.durable, "a.test").await.unwrap();
@@ -454,6 +454,34 @@ async fn a_record_that_cannot_be_read_is_told_of_once_and_holds_nobody_else_up()
     world.durable.remove(Kind::AcmeOrder, "a.test").await.unwrap();
     process.awaits("a.test").await;
     until("it is free", async || world.events("free", "a.test") == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_stays_over_an_orderly_end_and_goes_with_its_name() {
+    let world = World::new();
+    world.ca.validation("a.test", Validation::Never);
+    let first = world.start(&["a.test"]).await;
+    until("it waits", async || world.ca.count("authz") >= 3).await;
+    first.ends().await;
+    assert_eq!(world.answers().await, 1);
+    let second = world.start(&["a.test"]).await;
+    until("it waits again", async || world.ca.count("authz") >= 6).await;
+    second.acme.update(Some(world.plan(&["b.test"], world.settings()))).await;
+    until("the answer is gone", async || world.answers().await == 0).await;
+    assert_eq!(world.ca.count_for("newOrder", "a.test"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_right_after_an_order_was_placed_means_no_second_one() {
+    let world = World::new();
+    world.ca.delay("authz", Duration::from_secs(2));
+    let first = world.start(&["a.test"]).await;
+    until("the authorization is asked for", async || world.ca.count("authz") >= 1).await;
+    first.acme.is_killed().await;
+    world.ca.delay("authz", Duration::ZERO);
+    world.clock.advance(Duration::from_secs(20));
+    world.start(&["a.test"]).await.awaits("a.test").await;
+    assert_eq!(world.ca.count("newOrder"), 1);
 }
 
 #[test]
