@@ -53,15 +53,12 @@ struct Authorization {
 impl Work<'_> {
     /// Places an order or goes on with the one under way, to its end.
     pub(super) async fn run(&mut self) -> Result<CertificateRecord, Failure> {
-        let mut order = match &self.record.order {
-            Some(known) => {
-                let url = known.url.clone();
-                self.resume(url).await?
-            }
-            None => {
-                self.plan.solvers.published.clear(self.name).await?;
-                self.place().await?
-            }
+        let known = self.record.order.as_ref().map(|known| known.url.clone());
+        let mut order = if let Some(url) = known {
+            self.resume(url).await?
+        } else {
+            self.plan.solvers.published.clear(self.name).await?;
+            self.place().await?
         };
         let started = self.clock.monotonic();
         loop {
