@@ -141,6 +141,18 @@ fn kind(acceptor: &TlsAcceptor, config: &ClientConfig) -> Result<HandshakeKind, 
 }
 
 #[test]
+fn a_session_without_a_certificate_goes_on_only_where_none_is_needed() {
+    // As rustls writes a session: no server name, version, suite, a secret, no certificate.
+    let session = [0, 3, 4, 0x13, 1, 2, 7, 7, 1, 0, 0];
+    for (mode, goes_on) in [(ClientMode::Optional, true), (ClientMode::Required, false)] {
+        let fixture = Fixture::new(&Authority::new("ca"), mode, None);
+        let tickets = fixture.trusts.find(&fixture.terms).unwrap().current().tickets();
+        let ticket = tickets.encrypt(&session).unwrap();
+        assert_eq!(tickets.decrypt(&ticket).is_some(), goes_on, "{mode:?}");
+    }
+}
+
+#[test]
 fn sessions_resume_while_their_certificate_is_good() {
     for versions in [TLS12, TLS13] {
         let authority = Authority::new("ca");
