@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portcullis_testkit::conformance::{Case, answers, corpus, gateway, generated, run};
 use portcullis_testkit::judge::{Message, Next, next};
-use portcullis_testkit::{Client, Process, Scratch, tools, until};
+use portcullis_testkit::{Client, Process, Scratch, free_address, tools, until};
 use serde_json::Value;
 
 /// A running server.
@@ -33,11 +33,6 @@ const PYTHON: [&str; 8] = [
 
 /// Of them, those that there is an old version of.
 const OLD: [&str; 2] = ["gunicorn", "aiohttp"];
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address")
-}
 
 fn start(name: &str, program: &Path, arguments: &[&str], scratch: &Scratch) -> Backend {
     let address = free_address();

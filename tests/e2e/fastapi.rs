@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use portcullis_testkit::browser::Browser;
 use portcullis_testkit::{
-    CertificateAuthority, Gateway, Issuer, Process, Reply, Request, Token, Upstream, marker, tools,
-    until,
+    CertificateAuthority, Gateway, Issuer, Process, Reply, Request, Token, Upstream, free_address,
+    tools, until,
 };
 use serde_json::json;
 
@@ -50,7 +50,7 @@ fn shop(page_origin: &str) -> Option<Shop> {
     let python = tools::python()?;
     let issuer = Issuer::start();
     let authority = CertificateAuthority::new();
-    let probes = free_port();
+    let probes = free_address().port();
     let keys = format!("http://127.0.0.1:{probes}/.well-known/portcullis/jwks.json");
     let environment = [
         ("GATEWAY_KEYS".to_owned(), keys),
@@ -80,16 +80,6 @@ fn shop(page_origin: &str) -> Option<Shop> {
     config = config.replace("@PROBES@", &probes.to_string());
     let gateway = launch(&config, &authority).start();
     Some(Shop { issuer, authority, gateway, app: Arc::new(app) })
-}
-
-/// A port that nobody has: the app must know it before the gateway starts. It lies below those that
-/// the system hands out, so that no other test gets it in between.
-fn free_port() -> u16 {
-    let start = 20_000 + u16::try_from(std::process::id() % 5_000).unwrap_or_default();
-    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let number = marker("port").rsplit('-').next().and_then(|n| n.parse::<u16>().ok());
-    let start = start + number.unwrap_or_default() % 5_000;
-    (start..32_000).find(is_free).expect("a free port")
 }
 
 impl Shop {

@@ -1,14 +1,14 @@
 //! Other gateways as the state of the art, each with as many ways in as there are origins.
 
 use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::poll::until_true;
 use crate::process::Process;
 use crate::scratch::Scratch;
-use crate::{Client, tools};
+use crate::{Client, free_address, tools};
 
 use super::lane::Lane;
 use super::origin::Origin;
@@ -73,7 +73,7 @@ impl Kind {
     pub fn start(self, root: &Path, count: usize) -> Option<Peer> {
         let program = self.program()?;
         let origins: Vec<Origin> = (0..count).map(|_| Origin::start()).collect();
-        let listeners = free_addresses(count).into_iter();
+        let listeners = std::iter::repeat_with(free_address);
         let ways: Vec<(SocketAddr, SocketAddr)> = listeners
             .zip(&origins)
             .map(|(listener, origin)| (listener, origin.address()))
@@ -147,13 +147,6 @@ impl Kind {
             ),
         }
     }
-}
-
-/// Ports that were free a moment ago, all of them different.
-fn free_addresses(count: usize) -> Vec<SocketAddr> {
-    let bind = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let listeners: Vec<TcpListener> = (0..count).map(bind).collect();
-    listeners.iter().map(|listener| listener.local_addr().expect("an address")).collect()
 }
 
 fn nginx(ways: &[(SocketAddr, SocketAddr)]) -> String {
