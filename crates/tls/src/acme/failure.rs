@@ -87,7 +87,27 @@ impl From<instant_acme::Error> for Failure {
     }
 }
 
+/// The most that is shown of what somebody else said, in characters.
+const LONGEST: usize = 600;
+
+/// What would change how the rest of a line is shown, beside control characters: marks of direction
+/// (Unicode UAX #9) and what has no width.
+fn is_hidden(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 impl Failure {
+    /// Its text for logs, records and terminals: part of it may be the authority's.
+    pub(super) fn shown(&self) -> String {
+        let text = self.to_string();
+        let plain = |c: char| if c.is_control() || is_hidden(c) { ' ' } else { c };
+        let mut shown: String = text.chars().take(LONGEST).map(plain).collect();
+        if text.chars().nth(LONGEST).is_some() {
+            shown.push('…');
+        }
+        shown
+    }
+
     /// Whether it tells nothing of the name: no attempt that counts.
     pub(super) const fn is_no_attempt(&self) -> bool {
         matches!(
@@ -114,5 +134,18 @@ impl Failure {
     /// Whether the authority named this problem.
     pub(super) fn is_of_kind(&self, kind: &str) -> bool {
         matches!(self, Self::Refused(refused) if refused.kind.as_deref() == Some(kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_authority_says_is_shown_on_one_line_and_not_whole() {
+        let said = "a\u{1b}[31m\n\u{202e}b".to_owned();
+        assert_eq!(Failure::Invalid(said).shown(), "a [31m  b");
+        let shown = Failure::Invalid("x".repeat(400_000)).shown();
+        assert_eq!(shown.chars().count(), LONGEST + 1);
     }
 }

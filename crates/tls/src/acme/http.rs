@@ -146,7 +146,8 @@ impl AuthorityClient {
         let body = read(&url, sent).await?;
         let retry_after = retry_after(&headers, self.clock.now());
         let is_bad_nonce = status == StatusCode::BAD_REQUEST && problem(&body).is_of("badNonce");
-        if (status.is_client_error() || status.is_server_error()) && !is_bad_nonce {
+        // A redirect is no answer either: what it points to is not followed.
+        if !status.is_success() && !is_bad_nonce {
             return Err(refused(url, status, &body, retry_after).into());
         }
         note(&headers, retry_after);
@@ -255,8 +256,8 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 
 fn said_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(text.parse().map_or(LONGEST_WAIT, Duration::from_secs));
     }
     let date = OffsetDateTime::parse(text, &Rfc2822).ok()?;
     let date = u64::try_from(date.unix_timestamp()).ok()?;
@@ -281,6 +282,7 @@ mod tests {
         check("Tue, 14 Nov 2023 22:14:20 GMT", Some(60));
         check("Tue, 14 Nov 2023 22:00:00 GMT", Some(0));
         check("99999999999", Some(8 * 86_400));
+        check("99999999999999999999999", Some(8 * 86_400));
         check("soon", None);
         check("-5", None);
         check("", None);

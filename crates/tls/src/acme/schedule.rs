@@ -17,6 +17,10 @@ const WINDOW: Duration = Duration::from_hours(1);
 /// The age that a certificate reaches before the authority's window counts.
 const LEAST_AGE: Duration = Duration::from_hours(1);
 
+/// Between two certificates of one name: an authority whose certificates are as good as over when
+/// they come is not asked without end.
+const LEAST_GAP: Duration = Duration::from_secs(10);
+
 /// Bounds of the time after which an authority wants to be asked about renewal again (RFC 9773
 /// §4.3.2).
 const ASK_AGAIN: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(24));
@@ -42,6 +46,13 @@ pub(super) struct Term {
     pub(super) not_before: Timestamp,
     pub(super) not_after: Timestamp,
     pub(super) is_of_this_directory: bool,
+}
+
+impl Term {
+    /// The part of it that we can have had it: authorities date certificates back, and clocks differ.
+    pub(super) fn from(self, issued_at: Timestamp) -> Self {
+        Self { not_before: self.not_before.max(issued_at.min(self.not_after)), ..self }
+    }
 }
 
 /// What to do for a name.
@@ -95,6 +106,12 @@ pub(super) fn forget_old(asked: &mut Vec<Moment>, now: Timestamp) {
 
 /// When the certificate of this term is to be replaced.
 pub(super) fn due_at(term: Term, record: &NameRecord) -> Timestamp {
+    let term = record.issued_at.map_or(term, |issued| term.from(issued.0));
+    let gap = record.issued_at.map_or(term.not_before, |issued| issued.0.plus(LEAST_GAP));
+    wanted_at(term, record).max(gap)
+}
+
+fn wanted_at(term: Term, record: &NameRecord) -> Timestamp {
     let latest = renew_at(term, Draw::new(u16::MAX));
     // What the record says may be about the certificate before this one.
     match record.renew_at {

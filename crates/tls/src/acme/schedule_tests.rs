@@ -61,6 +61,17 @@ fn what_is_missing_is_ordered_at_once_and_what_failed_waits() {
 }
 
 #[test]
+fn a_certificate_that_is_old_when_it_comes_is_renewed_at_two_thirds_of_what_is_left() {
+    let record = NameRecord { issued_at: Some(Moment(at(NOW))), ..NameRecord::new("d") };
+    let old = term(NOW - 240, 300);
+    let due = due_at(old, &record);
+    assert!(due >= at(NOW + 40) && due <= at(NOW + 42), "{due:?}");
+    // What is as good as over is no reason to order without end.
+    assert_eq!(due_at(term(NOW - 3_600, 3_601), &record), at(NOW + 10));
+    assert_eq!(due_at(term(NOW - 3_600, 10), &record), at(NOW + 10));
+}
+
+#[test]
 fn another_directory_means_another_certificate() {
     let other = Term { is_of_this_directory: false, ..term(NOW - 10, 86_400) };
     assert_eq!(next(at(NOW), Some(other), &NameRecord::new("d")), Next::Order);
@@ -84,8 +95,8 @@ fn the_authority_is_asked_about_renewal_and_its_window_counts() {
     // Not before a tenth of its life, or it would be replaced without end.
     record.renew_at = Some(Moment(at(NOW + 1)));
     record.issued_at = Some(Moment(at(NOW + 100)));
-    assert_eq!(next(at(NOW + 999), Some(term), &record), Next::Wait(at(NOW + 1_000)));
-    assert_eq!(next(at(NOW + 1_000), Some(term), &record), Next::Order);
+    assert_eq!(next(at(NOW + 989), Some(term), &record), Next::Wait(at(NOW + 990)));
+    assert_eq!(next(at(NOW + 990), Some(term), &record), Next::Order);
     // A window after the end of the certificate is none.
     record.renew_at = Some(Moment(at(NOW + 9_001)));
     assert_eq!(next(at(NOW + 7_000), Some(term), &record), Next::Order);

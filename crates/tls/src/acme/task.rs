@@ -81,12 +81,12 @@ impl NameTask {
 
     /// Says what holds the name up, and that nothing does any more, once each.
     fn tell(&mut self, failure: Option<&Failure>) {
-        let reason = failure.map(ToString::to_string);
+        let reason = failure.map(Failure::shown);
         if reason == self.held_up {
             return;
         }
-        if let Some(failure) = failure {
-            tracing::error!(name = self.name, %failure, "no certificate can be ordered");
+        if let Some(failure) = &reason {
+            tracing::error!(name = self.name, failure, "no certificate can be ordered");
         }
         self.shared.events.held_up(&self.name, reason.as_deref());
         self.held_up = reason;
@@ -225,11 +225,12 @@ impl NameTask {
         record: &mut NameRecord,
     ) -> Result<(), Failure> {
         let (not_before, not_after) = (pair.not_before(), pair.not_after());
-        let term = Term { not_before, not_after, is_of_this_directory: true };
+        let now = self.shared.clock.now();
+        let term = Term { not_before, not_after, is_of_this_directory: true }.from(now);
         let validations_elsewhere = std::mem::take(&mut record.validations_elsewhere);
         *record = NameRecord { validations_elsewhere, ..NameRecord::new(&record.directory) };
         record.renew_at = Some(Moment(schedule::renew_at(term, draw()?)));
-        record.issued_at = Some(Moment(self.shared.clock.now()));
+        record.issued_at = Some(Moment(now));
         record.save(&*self.shared.durable, &self.name).await?;
         Ok(())
     }
@@ -300,11 +301,11 @@ impl NameTask {
         let full = schedule::validations_full(&record.validations, now);
         let next = full.map_or(next, |full| full.max(next));
         if !matches!(failure, Failure::Full(_)) {
-            record.last_error = Some(failure.to_string());
+            record.last_error = Some(failure.shown());
             self.shared.events.failed(&self.name);
         }
-        let (name, next_attempt) = (&self.name, next.rfc3339());
-        tracing::warn!(event = "certificate-failed", name, %failure, next_attempt, "no certificate");
+        let (name, next_attempt, failure) = (&self.name, next.rfc3339(), failure.shown());
+        tracing::warn!(event = "certificate-failed", name, failure, next_attempt, "no certificate");
         record.next_attempt = Some(Moment(next));
         lease.check().await?;
         record.save(&*self.shared.durable, &self.name).await?;
