@@ -26,8 +26,21 @@ pub(super) struct Shared {
     pub(super) events: Arc<dyn AcmeEvents>,
     pub(super) pace: Pace,
     pub(super) accounts: Accounts,
-    pub(super) permits: Arc<Semaphore>,
+    pub(super) permits: Permits,
     process: String,
+}
+
+/// How many names are worked on at once: those that failed last have their own share, so that they
+/// hold nobody up who has not.
+pub(super) struct Permits {
+    others: Arc<Semaphore>,
+    failing: Arc<Semaphore>,
+}
+
+impl Permits {
+    pub(super) fn of(&self, is_failing: bool) -> Arc<Semaphore> {
+        Arc::clone(if is_failing { &self.failing } else { &self.others })
+    }
 }
 
 #[derive(Default)]
@@ -66,7 +79,10 @@ impl Acme {
         let drawn = random::bytes::<8>().map_or(0, u64::from_ne_bytes);
         let process = format!("{}-{drawn:016x}", std::process::id());
         let accounts = Accounts::new(Arc::clone(&durable), clock.clone(), process.clone());
-        let permits = Arc::new(Semaphore::new(pace.at_once));
+        let permits = Permits {
+            others: Arc::new(Semaphore::new(pace.at_once)),
+            failing: Arc::new(Semaphore::new(pace.failing_at_once)),
+        };
         let shared = Shared { durable, clock, events, pace, accounts, permits, process };
         Self(Arc::new(shared), Arc::default())
     }

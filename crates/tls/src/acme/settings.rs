@@ -94,8 +94,10 @@ pub trait AcmeEvents: fmt::Debug + Send + Sync {
 /// How fast things go. One set for the product; tests have others.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Names that are worked on at once.
+    /// Names that are worked on at once, of those that did not fail last.
     pub at_once: usize,
+    /// And of those that did.
+    pub failing_at_once: usize,
     /// How long a lease lasts without its holder.
     pub lease: Duration,
     /// How often the records are looked at while something is missing or due.
@@ -115,7 +117,8 @@ pub struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            at_once: 16,
+            at_once: 64,
+            failing_at_once: 8,
             lease: Duration::from_secs(10),
             busy: Duration::from_secs(2),
             idle: Duration::from_mins(1),

@@ -100,7 +100,7 @@ impl NameTask {
         let term = kept.and_then(|kept| kept.term(&record.directory));
         match schedule::next(now, term, &record) {
             Next::Order | Next::AskRenewal => {
-                let done = self.attempt().await?;
+                let done = self.attempt(record.failures > 0).await?;
                 Ok(if done { Duration::ZERO } else { pace.busy })
             }
             Next::Wait(until) => {
@@ -112,8 +112,8 @@ impl NameTask {
     }
 
     /// Takes the lease and works; `false` where another process has it.
-    async fn attempt(&mut self) -> Result<bool, Failure> {
-        let permits = Arc::clone(&self.shared.permits);
+    async fn attempt(&mut self, is_failing: bool) -> Result<bool, Failure> {
+        let permits = self.shared.permits.of(is_failing);
         let permit = tokio::select! {
             permit = permits.acquire_owned() => permit,
             _ = self.stop.changed() => return Err(Failure::Stopped),

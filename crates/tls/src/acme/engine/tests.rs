@@ -457,6 +457,23 @@ async fn a_record_that_cannot_be_read_is_told_of_once_and_holds_nobody_else_up()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn names_that_never_come_to_an_end_hold_nobody_up_for_long() {
+    let world = World::new();
+    let stuck: Vec<String> = (0..70).map(|n| format!("stuck{n}.test")).collect();
+    for name in &stuck {
+        world.ca.validation(name, Validation::Never);
+    }
+    let mut names: Vec<&str> = stuck.iter().map(String::as_str).collect();
+    names.push("z.test");
+    let process = world.start(&names).await;
+    until("z.test is served", async || {
+        world.clock.advance(Duration::from_secs(1));
+        process.serves("z.test")
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_stays_over_an_orderly_end_and_goes_with_its_name() {
     let world = World::new();
     world.ca.validation("a.test", Validation::Never);
