@@ -111,7 +111,7 @@ impl Accounts {
 
     fn client(&self, settings: &AcmeSettings) -> Result<Box<AuthorityClient>, Failure> {
         let trust = settings.trust_pem.as_deref();
-        AuthorityClient::new(trust, self.clock.clone()).map(Box::new)
+        AuthorityClient::new(&settings.directory, trust, self.clock.clone()).map(Box::new)
     }
 
     async fn use_kept(

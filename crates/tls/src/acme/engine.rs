@@ -115,8 +115,16 @@ impl Acme {
                 slot.store(Arc::new(plan.clone()));
                 Arc::clone(slot)
             }
-            _ => {
-                tasks.running.drain().for_each(|(_, running)| running.stop());
+            before => {
+                // Orders at the same directory are gone on with, by the answers that are shown.
+                let same = before
+                    .as_ref()
+                    .is_some_and(|slot| slot.load().settings.directory == plan.settings.directory);
+                let end = |(name, running): (String, Running)| match plan.names.contains(&name) {
+                    true if same => running.end(Halt::Leaves),
+                    _ => running.end(Halt::Withdraws),
+                };
+                tasks.running.drain().for_each(end);
                 Arc::new(ArcSwap::from_pointee(plan.clone()))
             }
         };
@@ -177,7 +185,11 @@ impl Tasks {
 impl Running {
     /// It ends by itself, after its next step.
     fn stop(self) {
-        self.stop.send_replace(Halt::Withdraws);
+        self.end(Halt::Withdraws);
+    }
+
+    fn end(self, halt: Halt) {
+        self.stop.send_replace(halt);
     }
 }
 

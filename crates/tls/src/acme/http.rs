@@ -73,6 +73,8 @@ pub(super) fn take_retry_after() -> Option<Duration> {
 #[derive(Clone, Debug)]
 pub(super) struct AuthorityClient {
     client: reqwest::Client,
+    /// Whether the directory itself is asked in cleartext, on this machine.
+    is_local: bool,
     clock: Clock,
 }
 
@@ -105,7 +107,11 @@ fn system_roots() -> RootCertStore {
 
 impl AuthorityClient {
     /// Trusts the certificates in `trust_pem`, or those of the system.
-    pub(super) fn new(trust_pem: Option<&[u8]>, clock: Clock) -> Result<Self, Failure> {
+    pub(super) fn new(
+        directory: &str,
+        trust_pem: Option<&[u8]>,
+        clock: Clock,
+    ) -> Result<Self, Failure> {
         let library = |error: &dyn std::fmt::Display| Failure::Library(error.to_string());
         let roots = trust_pem.map(roots_of).transpose().map_err(|error| library(&error))?;
         let config = ClientConfig::builder_with_provider(provider())
@@ -123,7 +129,8 @@ impl AuthorityClient {
             .pool_idle_timeout(Duration::from_secs(30))
             .build()
             .map_err(|error| library(&error))?;
-        Ok(Self { client, clock })
+        let is_local = directory.parse::<Uri>().is_ok_and(|url| url.scheme_str() == Some("http"));
+        Ok(Self { client, is_local, clock })
     }
 
     async fn send(self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Failure> {
@@ -131,7 +138,7 @@ impl AuthorityClient {
         let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes);
         parts.headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         let (method, url) = (parts.method, parts.uri.to_string());
-        if !is_secure(&parts.uri) {
+        if !is_secure(&parts.uri, self.is_local) {
             return Err(Failure::Unreachable(format!("{url} is not an https URL (RFC 8555 §6.1)")));
         }
         let sent = self
@@ -175,13 +182,14 @@ impl HttpClient for AuthorityClient {
     }
 }
 
-/// Whether nobody on the way can read or change what is said: by https, or on this machine.
-fn is_secure(url: &Uri) -> bool {
+/// Whether nobody on the way can read or change what is said: by https, or, where the directory `is_local`
+/// too, on this machine. No authority elsewhere may aim us at what listens here.
+fn is_secure(url: &Uri, is_local: bool) -> bool {
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
     let is_loopback = host == "localhost"
         || host.ends_with(".localhost")
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    url.scheme_str() == Some("https") || is_loopback
+    url.scheme_str() == Some("https") || (is_local && is_loopback)
 }
 
 fn unreachable(url: &str, error: &reqwest::Error) -> Failure {
@@ -290,7 +298,7 @@ mod tests {
 
     #[test]
     fn what_is_said_off_the_machine_is_said_by_https() {
-        let is_secure = |url: &'static str| is_secure(&Uri::from_static(url));
+        let is_secure = |url: &'static str| is_secure(&Uri::from_static(url), true);
         for url in
             ["https://ca.test/d", "http://127.0.0.1:1/d", "http://[::1]/", "http://localhost/"]
         {
@@ -299,6 +307,8 @@ mod tests {
         for url in ["http://ca.test/d", "http://localhost.ca.test/", "http://10.0.0.1/", "/d"] {
             assert!(!is_secure(url), "{url}");
         }
+        let aimed = Uri::from_static("http://127.0.0.1:1/d");
+        assert!(!super::is_secure(&aimed, false), "by an authority elsewhere");
     }
 
     #[test]

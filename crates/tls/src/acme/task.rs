@@ -377,8 +377,8 @@ fn draw() -> Result<Draw, Failure> {
     Ok(Draw::new(u16::from_ne_bytes(random::bytes().ok_or_else(none)?)))
 }
 
+/// As precise as it is kept, or every window would be a new one. What lies beyond all times is kept as
+/// the last of them, and what lies before as the first.
 fn moment(at: time::OffsetDateTime) -> Moment {
-    let nanos = u64::try_from(at.unix_timestamp_nanos()).unwrap_or_default();
-    // As precise as it is kept, or every window would be a new one.
-    Moment(Timestamp::from_unix_seconds(nanos / 1_000_000_000))
+    Moment(Timestamp::from_unix_seconds(u64::try_from(at.unix_timestamp()).unwrap_or_default()))
 }

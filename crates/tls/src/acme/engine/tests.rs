@@ -457,6 +457,20 @@ async fn a_record_that_cannot_be_read_is_told_of_once_and_holds_nobody_else_up()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reload_in_the_middle_of_an_order_leaves_its_answer() {
+    let world = World::new();
+    world.ca.validation("a.test", Validation::Never);
+    let process = world.start(&["a.test"]).await;
+    until("it waits", async || world.ca.count("authz") >= 3).await;
+    let settings = AcmeSettings { contact: Vec::new(), ..world.settings() };
+    let asked = world.ca.count("authz");
+    process.acme.update(Some(world.plan(&["a.test"], settings))).await;
+    until("it is gone on with", async || world.ca.count("authz") >= asked + 3).await;
+    assert_eq!(world.answers().await, 1);
+    assert_eq!((world.ca.count("newOrder"), world.ca.count("challenge")), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn names_that_never_come_to_an_end_hold_nobody_up_for_long() {
     let world = World::new();
     let stuck: Vec<String> = (0..70).map(|n| format!("stuck{n}.test")).collect();
