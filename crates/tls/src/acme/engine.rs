@@ -120,10 +120,11 @@ impl Acme {
                 let same = before
                     .as_ref()
                     .is_some_and(|slot| slot.load().settings.directory == plan.settings.directory);
-                let end = |(name, running): (String, Running)| match plan.names.contains(&name) {
-                    true if same => running.end(Halt::Leaves),
-                    _ => running.end(Halt::Withdraws),
+                let halt = |name: &String| {
+                    let goes_on = same && plan.names.contains(name);
+                    if goes_on { Halt::Leaves } else { Halt::Withdraws }
                 };
+                let end = |(name, running): (String, Running)| running.end(halt(&name));
                 tasks.running.drain().for_each(end);
                 Arc::new(ArcSwap::from_pointee(plan.clone()))
             }
