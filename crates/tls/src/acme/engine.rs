@@ -116,16 +116,8 @@ impl Acme {
                 Arc::clone(slot)
             }
             before => {
-                // Orders at the same directory are gone on with, by the answers that are shown.
-                let same = before
-                    .as_ref()
-                    .is_some_and(|slot| slot.load().settings.directory == plan.settings.directory);
-                let halt = |name: &String| {
-                    let goes_on = same && plan.names.contains(name);
-                    if goes_on { Halt::Leaves } else { Halt::Withdraws }
-                };
-                let end = |(name, running): (String, Running)| running.end(halt(&name));
-                tasks.running.drain().for_each(end);
+                let before = before.as_ref().map(|slot| slot.load_full());
+                tasks.end_for(before.as_deref(), &plan);
                 Arc::new(ArcSwap::from_pointee(plan.clone()))
             }
         };
@@ -163,6 +155,16 @@ impl Acme {
 }
 
 impl Tasks {
+    /// Ends all, as other settings hold from now on. Orders at the same directory are gone on with, by
+    /// the answers that are shown.
+    fn end_for(&mut self, before: Option<&AcmePlan>, plan: &AcmePlan) {
+        let same = before.is_some_and(|old| old.settings.directory == plan.settings.directory);
+        for (name, running) in self.running.drain() {
+            let goes_on = same && plan.names.contains(&name);
+            running.end(if goes_on { Halt::Leaves } else { Halt::Withdraws });
+        }
+    }
+
     fn start(&mut self, shared: &Arc<Shared>, plan: &Arc<ArcSwap<AcmePlan>>, name: String) {
         if self.running.get(&name).is_some_and(|running| !running.task.is_finished()) {
             return;
