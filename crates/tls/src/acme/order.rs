@@ -103,7 +103,8 @@ impl Work<'_> {
             order = self.ask_for(&identifiers, None).await;
         }
         let order = order?;
-        self.record.order = Some(OrderRecord { url: order.url().to_owned(), key: None });
+        self.record.order =
+            Some(OrderRecord { url: order.url().to_owned(), asked_at: None, key: None });
         self.record.save(&**self.durable, self.name).await?;
         tracing::info!(name = self.name, order = order.url(), "order placed");
         self.events.ordered(self.name);
@@ -144,6 +145,7 @@ impl Work<'_> {
         let none = || Failure::Invalid(format!("the authority offers no {}", kind.as_str()));
         let (challenge, status) = found.challenge.ok_or_else(none)?;
         if status == ChallengeStatus::Pending
+            && !self.was_asked()
             && let Some(until) =
                 schedule::validations_full(&self.record.validations, self.clock.now())
         {
@@ -178,13 +180,19 @@ impl Work<'_> {
         kind: ChallengeType,
         status: ChallengeStatus,
     ) -> Result<(), Failure> {
-        if status == ChallengeStatus::Pending {
+        // Some authorities do not say that they were told: a second time would be a second look, for an
+        // answer that may be gone by then.
+        if status == ChallengeStatus::Pending && !self.was_asked() {
             self.checkpoint().await?;
             let now = self.clock.now();
             schedule::forget_old(&mut self.record.validations, now);
             self.record.validations.push(super::Moment(now));
             self.record.save(&**self.durable, self.name).await?;
             self.ask_to_look(order, kind).await?;
+            if let Some(order) = &mut self.record.order {
+                order.asked_at = Some(super::Moment(self.clock.now()));
+            }
+            self.record.save(&**self.durable, self.name).await?;
         }
         let started = self.clock.monotonic();
         loop {
@@ -200,6 +208,12 @@ impl Work<'_> {
                 | AuthorizationStatus::Revoked => return self.not_valid(found).await,
             }
         }
+    }
+
+    /// Whether the authority was told to look so lately that it may still be about to.
+    fn was_asked(&self) -> bool {
+        let asked = self.record.order.as_ref().and_then(|order| order.asked_at);
+        asked.is_some_and(|asked| self.clock.now().since(asked.0) < self.pace.patience)
     }
 
     async fn ask_to_look(&self, order: &mut Order, kind: ChallengeType) -> Result<(), Failure> {
@@ -254,7 +268,8 @@ impl Work<'_> {
             None => KeyPair::generate().map_err(library)?,
         };
         let text = KeyText(Secret::new(key.serialize_pem()));
-        self.record.order = Some(OrderRecord { url: order.url().to_owned(), key: Some(text) });
+        self.record.order =
+            Some(OrderRecord { url: order.url().to_owned(), asked_at: None, key: Some(text) });
         self.record.save(&**self.durable, self.name).await?;
         let mut params = CertificateParams::new([self.name.to_owned()]).map_err(library)?;
         params.distinguished_name = DistinguishedName::new();

@@ -69,6 +69,9 @@ pub struct NameRecord {
 pub struct OrderRecord {
     /// Its URL.
     pub url: String,
+    /// When the authority was told to look, once it has confirmed that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Moment>,
     /// The key of the certificate to be, PEM; made before the order is finalized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyText>,

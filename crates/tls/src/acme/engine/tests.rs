@@ -391,7 +391,11 @@ async fn a_process_that_died_after_it_kept_the_certificate_orders_no_other() {
     // As if the last write had not come about.
     let kept = world.durable.get(Kind::Certificate, "a.test").await.unwrap().unwrap();
     let kept = record::CertificateRecord::read("a.test", &kept).unwrap();
-    let order = OrderRecord { url: format!("{}/x", world.ca.directory()), key: Some(kept.key) };
+    let order = OrderRecord {
+        url: format!("{}/x", world.ca.directory()),
+        asked_at: None,
+        key: Some(kept.key),
+    };
     world.clock.advance(Duration::from_secs(10));
     let old = NameRecord {
         order: Some(order),
