@@ -22,10 +22,12 @@ pub(crate) async fn outcome(req: &RequestHeader, ctx: &Ctx) -> Option<Result<Sec
     if let Some(found) = pending(req, ctx).await {
         return Some(found.map_err(Refusal::from));
     }
-    let is_redirect = ctx.serving.pipeline.transport.is_redirect(&conn.listener);
-    let is_below = req.uri.path().starts_with(CHALLENGES) && !leaves_challenges(req);
-    let is_sound = Request::read(req, false, ctx.https).is_ok();
-    (is_redirect && is_below && is_sound).then(|| Err(Denial::RouteNotFound.into()))
+    // In this order: reading the head whole is for the few that come so far.
+    let is_nothing = req.uri.path().starts_with(CHALLENGES)
+        && ctx.serving.pipeline.transport.is_redirect(&conn.listener)
+        && !leaves_challenges(req)
+        && Request::read(req, false, ctx.https).is_ok();
+    is_nothing.then(|| Err(Denial::RouteNotFound.into()))
 }
 
 async fn pending(req: &RequestHeader, ctx: &Ctx) -> Option<Result<Secret, Fault>> {

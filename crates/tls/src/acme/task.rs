@@ -57,6 +57,8 @@ impl Kept {
 impl NameTask {
     /// Looks again and again, until stopped.
     pub(super) async fn run(mut self) {
+        // What a task before this one told holds no more.
+        self.shared.events.held_up(&self.name, None);
         loop {
             let wait = self.look().await;
             tokio::select! {
