@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_core::{ClientCertificate, Principal};
+use portcullis_core::{ClientCertificate, CredentialKind, Derived, Principal};
 
 /// Name of the issuer of all such principals, as `access` and the logs have it.
 pub const CLIENT_CERTIFICATE: &str = "client_certificate";
@@ -17,5 +17,7 @@ pub fn of_certificate(certificate: &ClientCertificate, subject: String) -> Princ
         roles: Vec::new(),
         claims: Arc::clone(&certificate.claims),
         expires: certificate.not_after,
+        credential: CredentialKind::Certificate,
+        derived: Derived::default(),
     }
 }

@@ -217,6 +217,8 @@ mod tests {
             roles: vec!["admin".to_owned()],
             claims: Arc::new(Map::new()),
             expires: Timestamp::from_unix_seconds(NOW + 300),
+            credential: portcullis_core::CredentialKind::Token,
+            derived: portcullis_core::Derived::default(),
         }
     }
 

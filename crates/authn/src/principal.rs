@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_core::Principal;
+use portcullis_core::{CredentialKind, Derived, Principal};
 use serde_json::{Map, Value};
 
 use crate::IssuerSettings;
@@ -33,6 +33,8 @@ pub(crate) fn build(
         roles,
         claims: Arc::new(claims),
         expires: times.expires,
+        credential: CredentialKind::Token,
+        derived: Derived::default(),
     })
 }
 

@@ -8,36 +8,7 @@ use std::time::Duration;
 
 use http::Method;
 
-/// What a 401 or 403 asks for, as one `Bearer` challenge (RFC 6750 §3).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Challenge {
-    /// RFC 6750 §3.1 error; `None` where no credential was sent.
-    pub error: Option<ChallengeError>,
-    /// Scopes that would do, space separated; empty where none are asked for.
-    pub scope: String,
-}
-
-/// The `error` values of RFC 6750 §3.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChallengeError {
-    /// The token lacks a scope.
-    InsufficientScope,
-    /// The request carries its credential in a wrong way.
-    InvalidRequest,
-    /// The token is not, or no longer, good.
-    InvalidToken,
-}
-
-impl ChallengeError {
-    /// The word on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InsufficientScope => "insufficient_scope",
-            Self::InvalidRequest => "invalid_request",
-            Self::InvalidToken => "invalid_token",
-        }
-    }
-}
+use crate::Challenge;
 
 /// A client was refused. `reason` fields are for the log alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,19 +45,19 @@ pub enum Denial {
     /// The credential was verified but may not do this: scopes are missing.
     ScopeMissing {
         /// The challenge to answer with.
-        challenge: Challenge,
+        challenge: Box<Challenge>,
     },
     /// A credential was sent and is not good.
     CredentialInvalid {
         /// The challenge to answer with.
-        challenge: Challenge,
+        challenge: Box<Challenge>,
         /// What is wrong with it.
         reason: Cow<'static, str>,
     },
     /// No credential was sent where one is needed.
     CredentialMissing {
         /// The challenge to answer with.
-        challenge: Challenge,
+        challenge: Box<Challenge>,
     },
     /// `Expect` asks for something else than `100-continue`.
     ExpectationUnknown,
@@ -255,7 +226,7 @@ impl Denial {
 
     /// One of each, for the list in `docs/denials.md` and for tests.
     pub fn samples() -> Vec<Self> {
-        let challenge = Challenge::default();
+        let challenge = Box::<Challenge>::default();
         vec![
             Self::AmbiguousCredentials,
             Self::BodyTooLarge { maximum: 1 },

@@ -3,10 +3,12 @@
 
 pub mod address;
 pub mod authority;
+pub mod challenge;
 pub mod client_certificate;
 pub mod clock;
 pub mod conn;
 pub mod denial;
+pub mod derived;
 pub mod forwarded;
 pub mod head;
 pub mod path;
@@ -19,15 +21,17 @@ pub mod secret;
 
 pub use address::ClientKey;
 pub use authority::{Authority, Host, HostPattern};
+pub use challenge::{Challenge, ChallengeError, Scheme, Schemes};
 pub use client_certificate::{
     AlternativeName, ClientCertificate, ClientPolicy, ShownCertificate, Vouch,
 };
 pub use clock::{Clock, Timestamp};
 pub use conn::{ConnMeta, TlsMeta};
-pub use denial::{Challenge, ChallengeError, Denial, Fault};
+pub use denial::{Denial, Fault};
+pub use derived::Derived;
 pub use head::Head;
 pub use path::CanonicalPath;
-pub use principal::Principal;
+pub use principal::{CredentialKind, Principal};
 pub use refusal::Refusal;
 pub use request_id::RequestId;
 pub use secret::Secret;

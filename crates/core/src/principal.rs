@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::Timestamp;
+use crate::{Derived, Timestamp};
 
 /// The party a credential stands for. Made only by `authn`, from a credential that was verified.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,21 @@ pub struct Principal {
     pub claims: Arc<Map<String, Value>>,
     /// When the credential ends.
     pub expires: Timestamp,
+    /// What kind of credential it was.
+    pub credential: CredentialKind,
+    /// What others made of the claims.
+    pub derived: Derived,
+}
+
+/// What kinds of credentials there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// A key that the gateway keeps the digest of.
+    ApiKey,
+    /// The certificate of a connection; it has neither scopes nor roles.
+    Certificate,
+    /// A token of an issuer.
+    Token,
 }
 
 impl Principal {

@@ -6,10 +6,13 @@ use http::HeaderValue;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::json;
 
-use crate::{Challenge, Denial, Fault, Refusal, RequestId};
+use crate::{Denial, Fault, Refusal, RequestId};
 
 /// Media type of the body.
 pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// RFC 9449 §8.
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// `type` is this plus the code: a name, not an address to be fetched.
 const TYPE_BASE: &str = "urn:portcullis:problem:";
@@ -49,7 +52,9 @@ fn denial_fields(denial: &Denial, fields: &mut Vec<(HeaderName, HeaderValue)>) {
         Denial::CredentialInvalid { challenge, .. }
         | Denial::CredentialMissing { challenge }
         | Denial::ScopeMissing { challenge } => {
-            fields.push((WWW_AUTHENTICATE, bearer(challenge)));
+            fields.push((WWW_AUTHENTICATE, challenge.field()));
+            let nonce = challenge.nonce.as_deref().and_then(|n| HeaderValue::try_from(n).ok());
+            fields.extend(nonce.map(|nonce| (DPOP_NONCE, nonce)));
         }
         Denial::AmbiguousCredentials => {
             fields.push((
@@ -100,15 +105,6 @@ fn fault_fields(fault: &Fault, fields: &mut Vec<(HeaderName, HeaderValue)>) {
     }
 }
 
-/// The challenge of RFC 6750 §3. Scopes come from the file, where their characters were checked.
-fn bearer(challenge: &Challenge) -> HeaderValue {
-    let error = challenge.error.map(|error| format!("error=\"{}\"", error.as_str()));
-    let scope = (!challenge.scope.is_empty()).then(|| format!("scope=\"{}\"", challenge.scope));
-    let parameters: Vec<String> = [error, scope].into_iter().flatten().collect();
-    let text = format!("Bearer {}", parameters.join(", "));
-    HeaderValue::try_from(text.trim_end()).unwrap_or(HeaderValue::from_static("Bearer"))
-}
-
 /// Whole seconds, rounded up, at least one (RFC 9110 §10.2.3).
 fn seconds(wait: Duration) -> HeaderValue {
     let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -118,7 +114,7 @@ fn seconds(wait: Duration) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ChallengeError, Timestamp};
+    use crate::{Challenge, ChallengeError, Scheme, Timestamp};
 
     #[track_caller]
     fn check(refusal: impl Into<Refusal>, status: u16, field: Option<(HeaderName, &str)>) {
@@ -136,8 +132,11 @@ mod tests {
 
     #[test]
     fn statuses_carry_the_fields_they_demand() {
-        let challenge =
-            Challenge { error: Some(ChallengeError::InvalidToken), scope: "a b".into() };
+        let challenge = Box::new(Challenge {
+            error: Some((Scheme::Bearer, ChallengeError::InvalidToken)),
+            scope: "a b".into(),
+            ..Challenge::default()
+        });
         let reason = "kid".into();
         check(
             Denial::CredentialInvalid { challenge, reason },
@@ -145,7 +144,7 @@ mod tests {
             Some((WWW_AUTHENTICATE, "Bearer error=\"invalid_token\", scope=\"a b\"")),
         );
         check(
-            Denial::CredentialMissing { challenge: Challenge::default() },
+            Denial::CredentialMissing { challenge: Box::default() },
             401,
             Some((WWW_AUTHENTICATE, "Bearer")),
         );

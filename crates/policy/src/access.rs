@@ -3,28 +3,15 @@
 use std::sync::Arc;
 
 use portcullis_authn::Issuer;
-use portcullis_core::AlternativeName;
+use portcullis_core::{AlternativeName, Challenge, ChallengeError, Scheme, Schemes};
 
 use crate::Origin;
 
-/// The demand of a route. There is no default: the file says it in words.
+/// Who may call a route. There is no default: the file says it in words.
 #[derive(Clone, Debug)]
 pub enum Access {
-    /// A good credential of one of the ways, or none at all where `anonymous` stands among them.
-    AnyOf {
-        /// Tokens that suffice.
-        ways: Vec<Way>,
-        /// Client certificates that suffice; with `ways` at least one.
-        certificates: Vec<CertificateWay>,
-        /// Client certificates that are needed on top, each of them.
-        also: Vec<CertificateWay>,
-        /// Whether a request without any credential passes too.
-        anonymous: bool,
-        /// Roles of which the principal needs one; empty: none needed.
-        roles: Vec<String>,
-        /// The line of `access`.
-        origin: Origin,
-    },
+    /// Who meets this demand.
+    AnyOf(Demand),
     /// Anybody.
     Public {
         /// The line of `access`.
@@ -32,9 +19,28 @@ pub enum Access {
     },
 }
 
+/// A good credential of one of the ways, or none at all where `anonymous` stands among them.
+#[derive(Clone, Debug, Default)]
+pub struct Demand {
+    /// Tokens that suffice.
+    pub tokens: Vec<TokenWay>,
+    /// Client certificates that suffice; with `tokens` at least one.
+    pub certificates: Vec<CertificateWay>,
+    /// Client certificates that are needed on top, each of them.
+    pub also: Vec<CertificateWay>,
+    /// Whether a request without any credential passes too.
+    pub anonymous: bool,
+    /// Roles of which the principal needs one; empty: none needed.
+    pub roles: Vec<String>,
+    /// What a challenge names.
+    pub schemes: Schemes,
+    /// The line of `access`.
+    pub origin: Origin,
+}
+
 /// One entry of `any_of`: a token of this issuer with all of these scopes.
 #[derive(Clone, Debug)]
-pub struct Way {
+pub struct TokenWay {
     /// Who must have issued the token.
     pub issuer: Arc<Issuer>,
     /// Scopes the token must have, all of them.
@@ -56,7 +62,20 @@ impl Access {
     /// The line that says it.
     pub const fn origin(&self) -> Origin {
         match self {
-            Self::AnyOf { origin, .. } | Self::Public { origin } => *origin,
+            Self::AnyOf(Demand { origin, .. }) | Self::Public { origin } => *origin,
         }
+    }
+}
+
+impl Demand {
+    /// What a refusal asks for: every scheme that would do, and the scopes where there is but one
+    /// answer to which.
+    pub fn challenge(&self, error: Option<(Scheme, ChallengeError)>) -> Box<Challenge> {
+        let scope = match &*self.tokens {
+            [way] => way.scopes.join(" "),
+            _ => String::new(),
+        };
+        let schemes = self.schemes.clone();
+        Box::new(Challenge { schemes, error, scope, ..Challenge::default() })
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn identify(ways: &[CertificateWay], conn: &ConnMeta) -> Option<Calle
     let certificate = shown(conn)?;
     let subject = ways.iter().find_map(|way| way.subject(certificate))?;
     let principal = Arc::new(of_certificate(certificate, subject));
-    Some(Caller { principal, ambient: true, by_certificate: true })
+    Some(Caller { principal, ambient: true })
 }
 
 /// Asks for the certificates that are needed beside any credential.

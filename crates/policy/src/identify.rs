@@ -8,12 +8,9 @@ use std::sync::Arc;
 
 use portcullis_authn::bearer::{self, Bearer};
 use portcullis_authn::{ReadFrom, TokenFailure, unverified_issuer};
-use portcullis_core::{
-    Challenge, ChallengeError, ConnMeta, Denial, Fault, Head, Principal, Refusal,
-};
+use portcullis_core::{ChallengeError, ConnMeta, Denial, Fault, Head, Principal, Refusal, Scheme};
 
-use crate::access::CertificateWay;
-use crate::{Way, certificates};
+use crate::{Demand, TokenWay, certificates};
 
 /// A token and the kind of place it came from.
 struct Found<'h> {
@@ -28,30 +25,27 @@ pub struct Caller {
     pub principal: Arc<Principal>,
     /// Whether browsers send the credential by themselves.
     pub ambient: bool,
-    /// Whether it is a certificate, which has neither scopes nor roles.
-    pub by_certificate: bool,
 }
 
 /// Finds the one credential that counts and verifies it. `Ok(None)`: none was sent. The certificate of
 /// the connection counts where the request has no credential of its own.
 pub async fn identify(
-    ways: &[Way],
-    certificates: &[CertificateWay],
+    demand: &Demand,
     head: &Head<'_>,
     conn: &ConnMeta,
 ) -> Result<Option<Caller>, Refusal> {
-    let Some(found) = find(ways, head)? else {
-        return Ok(certificates::identify(certificates, conn));
+    let Some(found) = find(demand, head)? else {
+        return Ok(certificates::identify(&demand.certificates, conn));
     };
-    let Some(way) = choose(ways, &found) else {
-        return Err(invalid(ways, "no issuer of this route issued the token").into());
+    let Some(way) = choose(&demand.tokens, &found) else {
+        return Err(invalid(demand, "no issuer of this route issued the token").into());
     };
     match way.issuer.verify(&found.token).await {
         Ok(principal) => {
             let ambient = matches!(found.place, ReadFrom::Cookie(_));
-            Ok(Some(Caller { principal, ambient, by_certificate: false }))
+            Ok(Some(Caller { principal, ambient }))
         }
-        Err(TokenFailure::Invalid(reason)) => Err(invalid(ways, reason).into()),
+        Err(TokenFailure::Invalid(reason)) => Err(invalid(demand, reason).into()),
         Err(TokenFailure::KeysUnavailable { retry_after }) => {
             let issuer = way.issuer.settings().name.to_string();
             Err(Fault::IssuerUnavailable { issuer, retry_after }.into())
@@ -61,36 +55,28 @@ pub async fn identify(
 
 /// The refusal of a request without a credential that counts. Where only certificates do, there is no
 /// challenge that a 401 could carry (RFC 9110 §15.5.2): a connection without one is a 403.
-pub fn missing(ways: &[Way], conn: &ConnMeta) -> Denial {
-    if ways.is_empty() {
+pub fn missing(demand: &Demand, conn: &ConnMeta) -> Denial {
+    if demand.tokens.is_empty() {
         return match certificates::shown(conn) {
             Some(_) => Denial::CertificateNotAllowed,
             None => Denial::CertificateMissing,
         };
     }
-    Denial::CredentialMissing { challenge: Challenge { error: None, scope: scope(ways) } }
+    Denial::CredentialMissing { challenge: demand.challenge(None) }
 }
 
-fn invalid(ways: &[Way], reason: impl Into<Cow<'static, str>>) -> Denial {
-    let challenge = Challenge { error: Some(ChallengeError::InvalidToken), scope: scope(ways) };
-    Denial::CredentialInvalid { challenge, reason: reason.into() }
+fn invalid(demand: &Demand, reason: impl Into<Cow<'static, str>>) -> Denial {
+    let error = Some((Scheme::Bearer, ChallengeError::InvalidToken));
+    Denial::CredentialInvalid { challenge: demand.challenge(error), reason: reason.into() }
 }
 
-/// Scopes for a challenge, where there is but one answer to what would do.
-fn scope(ways: &[Way]) -> String {
-    match ways {
-        [way] => way.scopes.join(" "),
-        _ => String::new(),
-    }
-}
-
-fn find<'h>(ways: &'h [Way], head: &Head<'h>) -> Result<Option<Found<'h>>, Refusal> {
+fn find<'h>(demand: &'h Demand, head: &Head<'h>) -> Result<Option<Found<'h>>, Refusal> {
     let mut explicit = None;
-    for place in places(ways) {
+    for place in places(&demand.tokens) {
         let token = match place {
             ReadFrom::Authorization => match bearer::from_authorization(head.headers) {
                 Bearer::Absent => continue,
-                Bearer::Malformed(reason) => return Err(invalid(ways, reason).into()),
+                Bearer::Malformed(reason) => return Err(invalid(demand, reason).into()),
                 Bearer::Token(token) => Cow::Borrowed(token),
             },
             ReadFrom::Query(name) => match bearer::from_query(head.query.unwrap_or_default(), name)
@@ -105,10 +91,10 @@ fn find<'h>(ways: &'h [Way], head: &Head<'h>) -> Result<Option<Found<'h>>, Refus
             return Err(Denial::AmbiguousCredentials.into());
         }
     }
-    Ok(explicit.or_else(|| find_ambient(ways, head)))
+    Ok(explicit.or_else(|| find_ambient(&demand.tokens, head)))
 }
 
-fn find_ambient<'h>(ways: &'h [Way], head: &Head<'h>) -> Option<Found<'h>> {
+fn find_ambient<'h>(ways: &'h [TokenWay], head: &Head<'h>) -> Option<Found<'h>> {
     places(ways).find_map(|place| match place {
         ReadFrom::Cookie(name) => {
             let token = Cow::Borrowed(bearer::from_cookie(head.headers, name)?);
@@ -119,7 +105,7 @@ fn find_ambient<'h>(ways: &'h [Way], head: &Head<'h>) -> Option<Found<'h>> {
 }
 
 /// Every place that one of the ways reads, each once.
-fn places(ways: &[Way]) -> impl Iterator<Item = &ReadFrom> {
+fn places(ways: &[TokenWay]) -> impl Iterator<Item = &ReadFrom> {
     let all = || ways.iter().flat_map(|way| &way.issuer.settings().read_from);
     all()
         .enumerate()
@@ -129,7 +115,7 @@ fn places(ways: &[Way]) -> impl Iterator<Item = &ReadFrom> {
 
 /// The way that judges the token: the only one that reads its place, or the one whose issuer the
 /// token names.
-fn choose<'w>(ways: &'w [Way], found: &Found<'_>) -> Option<&'w Way> {
+fn choose<'w>(ways: &'w [TokenWay], found: &Found<'_>) -> Option<&'w TokenWay> {
     let mut fitting = ways.iter().filter(|w| w.issuer.settings().read_from.contains(found.place));
     let first = fitting.next()?;
     let name = &first.issuer.settings().name;

@@ -27,7 +27,7 @@ pub mod upgrade;
 pub mod upstream;
 pub mod verdict;
 
-pub use access::{Access, CertificateWay, Way};
+pub use access::{Access, CertificateWay, Demand, TokenWay};
 pub use clients::{ClientRules, Clients};
 pub use cors::{CorsPolicy, OriginPattern, RouteCors};
 pub use forward::{CookieRules, Forward, IdentityRules, IdentityValue, SameSite, TokenMode};

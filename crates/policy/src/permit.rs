@@ -1,8 +1,10 @@
 //! The last stage: what the principal may do on the route.
 
-use portcullis_core::{Challenge, ChallengeError, ConnMeta, Denial, Principal, Refusal};
+use portcullis_core::{
+    Challenge, ChallengeError, ConnMeta, CredentialKind, Denial, Principal, Refusal, Scheme,
+};
 
-use crate::access::{Access, Way};
+use crate::access::{Access, Demand, TokenWay};
 use crate::certificates::demand;
 use crate::identify::Caller;
 use crate::{Route, Stage, Trace};
@@ -15,27 +17,33 @@ pub(crate) fn permit<T: Trace>(
     conn: &ConnMeta,
     trace: &mut T,
 ) -> Result<(), Refusal> {
-    let Access::AnyOf { ways, also, roles, origin, .. } = &route.access else { return Ok(()) };
+    let Access::AnyOf(demanded) = &route.access else { return Ok(()) };
+    let Demand { tokens, also, roles, origin, .. } = demanded;
     if let Some(first) = also.first() {
-        let demanded = demand(also, conn);
-        trace.note(Stage::Permit, first.origin, || match &demanded {
+        let shown = demand(also, conn);
+        trace.note(Stage::Permit, first.origin, || match &shown {
             Ok(()) => "the client's certificate is one of those asked for".to_owned(),
             Err(denial) => denial.reason().into_owned(),
         });
-        demanded?;
+        shown?;
     }
-    let Some(Caller { principal, by_certificate: false, .. }) = caller else { return Ok(()) };
-    let principal = &**principal;
-    let of_issuer = |way: &&Way| way.issuer.settings().name == principal.issuer_name;
-    let granted = ways.iter().filter(of_issuer).find(|way| has_scopes(principal, way));
+    let principal = match caller {
+        Some(Caller { principal, .. }) if principal.credential != CredentialKind::Certificate => {
+            &**principal
+        }
+        Some(_) | None => return Ok(()),
+    };
+    let of_issuer = |way: &&TokenWay| way.issuer.settings().name == principal.issuer_name;
+    let granted = tokens.iter().filter(of_issuer).find(|way| has_scopes(principal, way));
     let Some(way) = granted else {
-        let first = ways.iter().find(of_issuer);
+        let first = tokens.iter().find(of_issuer);
         trace.note(Stage::Permit, first.map_or(*origin, |way| way.origin), || {
             format!("scopes {}", principal.scopes.join(" "))
         });
         let scope = first.map(|way| way.scopes.join(" ")).unwrap_or_default();
-        let error = Some(ChallengeError::InsufficientScope);
-        return Err(Denial::ScopeMissing { challenge: Challenge { error, scope } }.into());
+        let error = Some((Scheme::Bearer, ChallengeError::InsufficientScope));
+        let challenge = Box::new(Challenge { scope, ..*demanded.challenge(error) });
+        return Err(Denial::ScopeMissing { challenge }.into());
     };
     trace.note(Stage::Permit, way.origin, || {
         let (scopes, roles) = (principal.scopes.join(" "), principal.roles.join(", "));
@@ -47,6 +55,6 @@ pub(crate) fn permit<T: Trace>(
     Err(Denial::RoleMissing { wanted: roles.clone() }.into())
 }
 
-fn has_scopes(principal: &Principal, way: &Way) -> bool {
+fn has_scopes(principal: &Principal, way: &TokenWay) -> bool {
     way.scopes.iter().all(|scope| principal.scopes.contains(scope))
 }

@@ -323,18 +323,16 @@ async fn identify_caller<T: Trace>(
     conn: &ConnMeta,
     trace: &mut T,
 ) -> Result<Option<Caller>, Refusal> {
-    let (ways, certificates, anonymous, origin) = match &route.access {
-        Access::AnyOf { ways, certificates, anonymous, origin, .. } => {
-            (ways, certificates, *anonymous, *origin)
-        }
+    let demand = match &route.access {
+        Access::AnyOf(demand) => demand,
         Access::Public { origin } => {
             trace
                 .note(Stage::Identify, *origin, || "public: no credential is looked at".to_owned());
             return Ok(None);
         }
     };
-    let identified = identify(ways, certificates, head, conn).await;
-    trace.note(Stage::Identify, origin, || match &identified {
+    let identified = identify(demand, head, conn).await;
+    trace.note(Stage::Identify, demand.origin, || match &identified {
         Ok(Some(Caller { principal, .. })) => {
             format!("{} of issuer {}", principal.subject, principal.issuer_name)
         }
@@ -343,10 +341,10 @@ async fn identify_caller<T: Trace>(
     });
     match identified? {
         // Whoever shows a certificate is somebody, though not one of those who may come.
-        None if anonymous && is_somebody(certificates, conn) => {
+        None if demand.anonymous && is_somebody(&demand.certificates, conn) => {
             Err(Denial::CertificateNotAllowed.into())
         }
-        None if !anonymous => Err(missing(ways, conn).into()),
+        None if !demand.anonymous => Err(missing(demand, conn).into()),
         caller => Ok(caller),
     }
 }

@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn grpc_clients_get_their_own_codes() {
-        check(Denial::CredentialMissing { challenge: portcullis_core::Challenge::default() }, "16");
+        check(Denial::CredentialMissing { challenge: Box::default() }, "16");
         check(Denial::ClientNotAllowed, "7");
         check(Denial::RouteNotFound, "12");
         check(Denial::BodyTooLarge { maximum: 1 }, "8");

@@ -91,6 +91,8 @@ mod tests {
             roles: roles.iter().map(|r| (*r).to_owned()).collect(),
             claims: Arc::new(claims.as_object().unwrap().clone()),
             expires: portcullis_core::Timestamp::from_unix_seconds(1),
+            credential: portcullis_core::CredentialKind::Token,
+            derived: portcullis_core::Derived::default(),
         }
     }
 

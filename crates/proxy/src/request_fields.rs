@@ -189,7 +189,7 @@ fn strip_credentials(grant: &Grant, req: &mut RequestHeader) -> Result<()> {
 
 fn token_places(grant: &Grant) -> impl Iterator<Item = &ReadFrom> {
     let ways = match &grant.route().access {
-        Access::AnyOf { ways, .. } => ways.as_slice(),
+        Access::AnyOf(demand) => demand.tokens.as_slice(),
         Access::Public { .. } => &[],
     };
     ways.iter().flat_map(|way| &way.issuer.settings().read_from)

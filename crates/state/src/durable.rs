@@ -13,10 +13,16 @@ pub enum Kind {
     AcmeAccount,
     /// What is known of the attempts for a name: the order under way, failures, the next time.
     AcmeOrder,
+    /// An API key, by its id: a digest of its secret and what it may do.
+    ApiKey,
+    /// How often and when an API key was last used, by its id.
+    ApiKeyUse,
     /// A certificate and its key, by name.
     Certificate,
     /// The answer to a challenge, by type, name and token.
     Challenge,
+    /// Tokens that are good no more, by what they have in common.
+    Revocation,
     /// A key that the gateway signs with, by purpose.
     SigningKey,
 }
@@ -27,8 +33,11 @@ impl Kind {
         match self {
             Self::AcmeAccount => "acme-account",
             Self::AcmeOrder => "acme-order",
+            Self::ApiKey => "api-key",
+            Self::ApiKeyUse => "api-key-use",
             Self::Certificate => "certificate",
             Self::Challenge => "challenge",
+            Self::Revocation => "revocation",
             Self::SigningKey => "signing-key",
         }
     }
@@ -84,6 +93,10 @@ pub trait Durable: fmt::Debug + Send + Sync {
 
     /// All records of a shelf with their keys, in the order of the keys.
     async fn list(&self, kind: Kind) -> Result<Vec<(String, Secret)>, DurableError>;
+
+    /// A number that grows with each change of a shelf, whoever made it: who finds it as it was need
+    /// not list the shelf again.
+    async fn version(&self, kind: Kind) -> Result<u64, DurableError>;
 
     /// Takes the lease `name` for `holder`, or prolongs it where `holder` has it already; `false`
     /// where another holder has one that is not over yet.

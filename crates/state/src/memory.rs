@@ -19,6 +19,7 @@ pub struct MemoryDurable {
 #[derive(Debug, Default)]
 struct Shelves {
     records: BTreeMap<(Kind, String), Secret>,
+    versions: BTreeMap<Kind, u64>,
     leases: BTreeMap<String, (String, Timestamp)>,
 }
 
@@ -29,6 +30,12 @@ impl MemoryDurable {
     }
 }
 
+impl Shelves {
+    fn note_change(&mut self, kind: Kind) {
+        *self.versions.entry(kind).or_default() += 1;
+    }
+}
+
 #[async_trait]
 impl Durable for MemoryDurable {
     async fn get(&self, kind: Kind, key: &str) -> Result<Option<Secret>, DurableError> {
@@ -36,7 +43,9 @@ impl Durable for MemoryDurable {
     }
 
     async fn put(&self, kind: Kind, key: &str, value: &Secret) -> Result<(), DurableError> {
-        self.shelves.lock().records.insert((kind, key.to_owned()), value.clone());
+        let mut shelves = self.shelves.lock();
+        shelves.records.insert((kind, key.to_owned()), value.clone());
+        shelves.note_change(kind);
         Ok(())
     }
 
@@ -47,12 +56,20 @@ impl Durable for MemoryDurable {
         value: &Secret,
     ) -> Result<Secret, DurableError> {
         let mut shelves = self.shelves.lock();
-        let kept = shelves.records.entry((kind, key.to_owned())).or_insert_with(|| value.clone());
-        Ok(kept.clone())
+        let place = (kind, key.to_owned());
+        if let Some(kept) = shelves.records.get(&place) {
+            return Ok(kept.clone());
+        }
+        shelves.records.insert(place, value.clone());
+        shelves.note_change(kind);
+        Ok(value.clone())
     }
 
     async fn remove(&self, kind: Kind, key: &str) -> Result<(), DurableError> {
-        self.shelves.lock().records.remove(&(kind, key.to_owned()));
+        let mut shelves = self.shelves.lock();
+        if shelves.records.remove(&(kind, key.to_owned())).is_some() {
+            shelves.note_change(kind);
+        }
         Ok(())
     }
 
@@ -60,6 +77,10 @@ impl Durable for MemoryDurable {
         let shelves = self.shelves.lock();
         let of_kind = shelves.records.iter().filter(|((other, _), _)| *other == kind);
         Ok(of_kind.map(|((_, key), value)| (key.clone(), value.clone())).collect())
+    }
+
+    async fn version(&self, kind: Kind) -> Result<u64, DurableError> {
+        Ok(self.shelves.lock().versions.get(&kind).copied().unwrap_or_default())
     }
 
     async fn lease(&self, name: &str, holder: &str, term: Duration) -> Result<bool, DurableError> {

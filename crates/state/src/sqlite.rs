@@ -113,6 +113,7 @@ const PUT: &str = "INSERT INTO records (kind, key, sealed) VALUES (?1, ?2, ?3) \
 const PUT_FIRST: &str = "INSERT INTO records (kind, key, sealed) VALUES (?1, ?2, ?3) \
                          ON CONFLICT (kind, key) DO NOTHING";
 const REMOVE: &str = "DELETE FROM records WHERE kind = ?1 AND key = ?2";
+const CHANGES: &str = "SELECT changes FROM shelf_changes WHERE kind = ?1";
 const LEASE: &str = "INSERT INTO leases (name, holder, ends) VALUES (?1, ?2, ?3) \
                      ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, \
                      ends = excluded.ends WHERE holder = excluded.holder OR ends <= ?4";
@@ -177,6 +178,15 @@ impl Durable for SqliteDurable {
             Err(failure) => Err(failure.of_record(kind, &key)),
         };
         rows.into_iter().map(open).collect()
+    }
+
+    async fn version(&self, kind: Kind) -> Result<u64, DurableError> {
+        let changes = self.run(move |connection, _| {
+            let mut statement = connection.prepare_cached(CHANGES)?;
+            Ok(statement.query_row([kind.as_str()], |row| row.get::<_, i64>(0)).optional()?)
+        });
+        let changes = changes.await?.map_err(Failure::without_record)?;
+        Ok(changes.unwrap_or_default().unsigned_abs())
     }
 
     async fn lease(&self, name: &str, holder: &str, term: Duration) -> Result<bool, DurableError> {

@@ -1,6 +1,7 @@
 //! `access` of a route.
 
-use portcullis_policy::{Access, CertificateWay, Way};
+use portcullis_core::Schemes;
+use portcullis_policy::{Access, CertificateWay, Demand, TokenWay};
 
 use crate::at::At;
 use crate::compile::check::{non_empty, texts};
@@ -29,7 +30,7 @@ impl raw::Access {
 
 #[derive(Default)]
 struct Ways {
-    tokens: Vec<Way>,
+    tokens: Vec<TokenWay>,
     certificates: Vec<CertificateWay>,
     anonymous: bool,
     /// The first issuer whose tokens have no roles.
@@ -61,20 +62,22 @@ impl raw::Rules {
             }
             None => Vec::new(),
         };
-        let (Ways { tokens: ways, certificates, anonymous, .. }, also) = (ways?, also?);
-        if ways.is_empty() && !anonymous && !also.is_empty() {
+        let (Ways { tokens, certificates, anonymous, .. }, also) = (ways?, also?);
+        if tokens.is_empty() && !anonymous && !also.is_empty() {
             let message = "every way of `any_of` is a certificate already";
             let problem = Problem::new(at.key("also"), message).on_key();
             problems.push(problem.help("say in `any_of` which names it must have"));
             return None;
         }
-        if ways.is_empty() && certificates.is_empty() {
+        if tokens.is_empty() && certificates.is_empty() {
             let problem = Problem::new(any_of_at, "`anonymous` alone lets everybody in");
             problems.push(problem.help("write `access: public`, or name a credential beside it"));
             return None;
         }
         let origin = context.origin(at);
-        Some(Access::AnyOf { ways, certificates, also, anonymous, roles, origin })
+        let schemes = Schemes { bearer: !tokens.is_empty(), ..Schemes::default() };
+        let demand = Demand { tokens, certificates, also, anonymous, roles, schemes, origin };
+        Some(Access::AnyOf(demand))
     }
 }
 
@@ -177,7 +180,7 @@ impl raw::Named {
         issuers: &Named<IssuerTerms>,
         context: &Context<'_>,
         problems: &mut Problems,
-    ) -> Option<Way> {
+    ) -> Option<TokenWay> {
         let Self { issuer, scopes, client_certificate: _ } = self;
         let name = problems.required(at, "issuer", issuer);
         let scopes = match scopes {
@@ -186,7 +189,7 @@ impl raw::Named {
         };
         let terms = issuers.find(&name?, &at.key("issuer"), problems)?;
         let settings = terms.issuer.settings();
-        let same = |way: &&Way| way.issuer.settings().issuer == settings.issuer;
+        let same = |way: &&TokenWay| way.issuer.settings().issuer == settings.issuer;
         if let Some(other) = all.tokens.iter().find(same) {
             let other = &other.issuer.settings().name;
             let message =
@@ -199,7 +202,7 @@ impl raw::Named {
             all.without_roles = Some(settings.name.to_string());
         }
         let issuer = std::sync::Arc::clone(&terms.issuer);
-        Some(Way { issuer, scopes, origin: context.origin(at) })
+        Some(TokenWay { issuer, scopes, origin: context.origin(at) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Client certificates in `access` of a route.
 
 use portcullis_core::AlternativeName;
-use portcullis_policy::{Access, CertificateWay, Route};
+use portcullis_policy::{Access, CertificateWay, Demand, Route};
 
 use crate::at::At;
 use crate::compile::Context;
@@ -118,11 +118,13 @@ pub(super) fn check_certificates(
 
 /// Where certificates are asked for, and whether nobody comes in without.
 fn asked(access: &Access) -> Option<(&'static str, bool)> {
-    let Access::AnyOf { ways, certificates, also, anonymous, .. } = access else { return None };
+    let Access::AnyOf(Demand { tokens, certificates, also, anonymous, .. }) = access else {
+        return None;
+    };
     if !also.is_empty() {
         return Some(("also", true));
     }
-    (!certificates.is_empty()).then_some(("any_of", ways.is_empty() && !anonymous))
+    (!certificates.is_empty()).then_some(("any_of", tokens.is_empty() && !anonymous))
 }
 
 fn never_asked(at: At, host: &str) -> Problem {

@@ -13,8 +13,8 @@ use portcullis_core::Authority;
 use portcullis_core::forwarded::ForwardedHeader;
 use portcullis_policy::table::Found;
 use portcullis_policy::{
-    Access, FieldAction, HostHeader, IdentityValue, Origin, PrincipalKey, Role, Route, RouteCors,
-    SameSite, ToHttps, TokenMode,
+    Access, Demand, FieldAction, HostHeader, IdentityValue, Origin, PrincipalKey, Role, Route,
+    RouteCors, SameSite, ToHttps, TokenMode,
 };
 use portcullis_tls::{Minimum, Protocol};
 
@@ -171,7 +171,7 @@ fn a_route_with_everything() {
     assert_eq!((&*route.name, route.origin.0), ("orders", line_of("name: orders")));
     assert_eq!(route.methods, [Method::GET, Method::HEAD]);
     assert!(route.encoded_slash);
-    let Access::AnyOf { ways, anonymous, roles, origin, .. } = &route.access else {
+    let Access::AnyOf(Demand { tokens: ways, anonymous, roles, origin, .. }) = &route.access else {
         panic!("{route:?}")
     };
     assert_eq!((ways.len(), *anonymous, roles.as_slice()), (1, false, &["clerk".into()][..]));
@@ -243,7 +243,7 @@ fn what_a_route_does_not_say_it_inherits() {
     for host in ["api.test", "old.test:8443"] {
         let route = route(&snapshot, host, "/health");
         assert_eq!(route.methods, [Method::GET, Method::HEAD, Method::POST]);
-        assert!(matches!(&route.access, Access::AnyOf { anonymous: true, .. }));
+        assert!(matches!(&route.access, Access::AnyOf(Demand { anonymous: true, .. })));
         assert_eq!(route.address_limits.len(), 1);
         assert!(matches!(&route.cors, RouteCors::Policy(policy) if &*policy.name == "web"));
         assert_eq!((route.body.maximum, route.timeouts.total), (2 * 1024 * 1024, SECOND * 20));

@@ -16,15 +16,15 @@ use portcullis_core::{CanonicalPath, HostPattern, TlsMeta};
 use portcullis_limit::{Limiter, Quota};
 use serde_json::json;
 
-use portcullis_core::ChallengeError;
+use portcullis_core::{ChallengeError, Scheme};
 
 use super::*;
 use crate::hosts::HostEntry;
 use crate::limits::{AddressLimit, PrincipalLimit};
 use crate::{
-    BodyRules, ClientRules, CookieRules, Forward, IdentityRules, MediaType, NoTrace, OriginPattern,
-    PathPattern, PrincipalKey, Role, RouteTableBuilder, RouteTimeouts, ToHttps, TokenMode,
-    UpstreamSettings, UpstreamTimeouts, Way,
+    BodyRules, ClientRules, CookieRules, Demand, Forward, IdentityRules, MediaType, NoTrace,
+    OriginPattern, PathPattern, PrincipalKey, Role, RouteTableBuilder, RouteTimeouts, ToHttps,
+    TokenMode, TokenWay, UpstreamSettings, UpstreamTimeouts,
 };
 
 /// An issuer with one ES256 key, published in a file.
@@ -375,15 +375,9 @@ async fn bodies_are_judged_by_length_and_type() {
 async fn limits_by_address_come_before_the_token_and_by_principal_after() {
     let clock = portcullis_core::Clock::system();
     let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
-    let way = Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
-    let access = Access::AnyOf {
-        certificates: Vec::new(),
-        also: Vec::new(),
-        ways: vec![way],
-        anonymous: false,
-        roles: Vec::new(),
-        origin: Origin(19),
-    };
+    let way = TokenWay { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
+    let access =
+        Access::AnyOf(Demand { tokens: vec![way], origin: Origin(19), ..Demand::default() });
     let mut api = route("api", &["GET"], access);
     api.address_limits = vec![AddressLimit { limiter: limiter("address", 4), origin: Origin(5) }];
     api.principal_limits = vec![
@@ -426,18 +420,19 @@ async fn limits_by_address_come_before_the_token_and_by_principal_after() {
 async fn scopes_and_roles_are_demanded() {
     let clock = portcullis_core::Clock::system();
     let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
-    let way = |scopes: &[&str]| Way {
+    let way = |scopes: &[&str]| TokenWay {
         issuer: Arc::clone(&idp.issuer),
         scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
         origin: Origin(20),
     };
-    let access = |ways, anonymous, roles: &[&str]| Access::AnyOf {
-        certificates: Vec::new(),
-        also: Vec::new(),
-        ways,
-        anonymous,
-        roles: roles.iter().map(|r| (*r).to_owned()).collect(),
-        origin: Origin(19),
+    let access = |ways, anonymous, roles: &[&str]| {
+        Access::AnyOf(Demand {
+            tokens: ways,
+            anonymous,
+            roles: roles.iter().map(|r| (*r).to_owned()).collect(),
+            origin: Origin(19),
+            ..Demand::default()
+        })
     };
     let rules = pipeline(vec![
         ("/both", route("both", &["GET"], access(vec![way(&["a", "b"])], false, &[]))),
@@ -465,7 +460,7 @@ async fn scopes_and_roles_are_demanded() {
         panic!("refused")
     };
     assert_eq!(challenge.scope, "a b");
-    assert_eq!(challenge.error, Some(ChallengeError::InsufficientScope));
+    assert_eq!(challenge.error, Some((Scheme::Bearer, ChallengeError::InsufficientScope)));
 }
 
 #[tokio::test]
@@ -476,17 +471,18 @@ async fn a_wrong_credential_is_never_rescued_and_two_are_refused() {
         Idp::new("two", "https://two.test", ReadFrom::Query("access_token".into()), &clock).await;
     let three =
         Idp::new("three", "https://three.test", ReadFrom::Cookie("sid".into()), &clock).await;
-    let way =
-        |idp: &Idp| Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
-    let ways = vec![way(&one), way(&two), way(&three)];
-    let access = Access::AnyOf {
-        certificates: Vec::new(),
-        also: Vec::new(),
-        ways,
-        anonymous: true,
-        roles: Vec::new(),
-        origin: Origin(19),
+    let way = |idp: &Idp| TokenWay {
+        issuer: Arc::clone(&idp.issuer),
+        scopes: Vec::new(),
+        origin: Origin(20),
     };
+    let ways = vec![way(&one), way(&two), way(&three)];
+    let access = Access::AnyOf(Demand {
+        tokens: ways,
+        anonymous: true,
+        origin: Origin(19),
+        ..Demand::default()
+    });
     let rules = pipeline(vec![("/api", route("api", &["GET"], access))]);
     let query = |token: &str| -> &'static str {
         Box::leak(format!("/api?access_token={token}").into_boxed_str())
@@ -509,19 +505,8 @@ async fn a_wrong_credential_is_never_rescued_and_two_are_refused() {
     check(&get("/api").of(&rules).await, 200, "");
 }
 
-#[tokio::test]
-async fn preflights_are_answered_before_the_token_and_not_counted() {
-    let clock = portcullis_core::Clock::system();
-    let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
-    let access = || Access::AnyOf {
-        certificates: Vec::new(),
-        also: Vec::new(),
-        ways: vec![Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) }],
-        anonymous: false,
-        roles: Vec::new(),
-        origin: Origin(19),
-    };
-    let policy = Arc::new(CorsPolicy {
+fn web() -> CorsPolicy {
+    CorsPolicy {
         name: "web".into(),
         origins: vec![OriginPattern::parse("https://ui.test").unwrap()],
         any_origin: false,
@@ -532,7 +517,25 @@ async fn preflights_are_answered_before_the_token_and_not_counted() {
         credentials: false,
         max_age: Duration::from_mins(1),
         origin: Origin(4),
-    });
+    }
+}
+
+#[tokio::test]
+async fn preflights_are_answered_before_the_token_and_not_counted() {
+    let clock = portcullis_core::Clock::system();
+    let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
+    let access = || {
+        Access::AnyOf(Demand {
+            tokens: vec![TokenWay {
+                issuer: Arc::clone(&idp.issuer),
+                scopes: Vec::new(),
+                origin: Origin(20),
+            }],
+            origin: Origin(19),
+            ..Demand::default()
+        })
+    };
+    let policy = Arc::new(web());
     let mut api = route("api", &["PUT"], access());
     api.cors = RouteCors::Policy(Arc::clone(&policy));
     api.address_limits = vec![AddressLimit { limiter: limiter("address", 1), origin: Origin(5) }];
@@ -583,15 +586,13 @@ async fn an_issuer_without_keys_is_a_503() {
     let keys = KeyCache::new(&settings, clock.clone()).unwrap();
     keys.load_now().await;
     let issuer = Arc::new(Issuer::new(settings, keys, clock));
-    let way = Way { issuer, scopes: Vec::new(), origin: Origin(20) };
-    let access = Access::AnyOf {
-        certificates: Vec::new(),
-        also: Vec::new(),
-        ways: vec![way],
+    let way = TokenWay { issuer, scopes: Vec::new(), origin: Origin(20) };
+    let access = Access::AnyOf(Demand {
+        tokens: vec![way],
         anonymous: true,
-        roles: Vec::new(),
         origin: Origin(19),
-    };
+        ..Demand::default()
+    });
     let rules = pipeline(vec![("/api", route("api", &["GET"], access))]);
     check(
         &get("/api").bearer(&idp.token("u", "", &[])).of(&rules).await,
@@ -604,15 +605,9 @@ async fn an_issuer_without_keys_is_a_503() {
 async fn each_principal_has_a_bucket_of_its_own() {
     let clock = portcullis_core::Clock::system();
     let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
-    let way = Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
-    let access = Access::AnyOf {
-        certificates: Vec::new(),
-        also: Vec::new(),
-        ways: vec![way],
-        anonymous: false,
-        roles: Vec::new(),
-        origin: Origin(19),
-    };
+    let way = TokenWay { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
+    let access =
+        Access::AnyOf(Demand { tokens: vec![way], origin: Origin(19), ..Demand::default() });
     let mut api = route("api", &["GET"], access);
     api.principal_limits = vec![PrincipalLimit {
         limiter: limiter("principal", 1),
@@ -631,20 +626,13 @@ async fn scopes_count_with_the_issuer_that_granted_them() {
     let clock = portcullis_core::Clock::system();
     let one = Idp::new("one", "https://one.test", ReadFrom::Authorization, &clock).await;
     let two = Idp::new("two", "https://two.test", ReadFrom::Authorization, &clock).await;
-    let way = |idp: &Idp, scopes: &[&str]| Way {
+    let way = |idp: &Idp, scopes: &[&str]| TokenWay {
         issuer: Arc::clone(&idp.issuer),
         scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
         origin: Origin(20),
     };
     let ways = vec![way(&one, &["a"]), way(&two, &[])];
-    let access = Access::AnyOf {
-        certificates: Vec::new(),
-        also: Vec::new(),
-        ways,
-        anonymous: false,
-        roles: Vec::new(),
-        origin: Origin(19),
-    };
+    let access = Access::AnyOf(Demand { tokens: ways, origin: Origin(19), ..Demand::default() });
     let rules = pipeline(vec![("/api", route("api", &["GET"], access))]);
     check(&get("/api").bearer(&two.token("u2", "", &[])).of(&rules).await, 200, "");
     check(&get("/api").bearer(&one.token("u1", "a", &[])).of(&rules).await, 200, "");
@@ -656,17 +644,18 @@ async fn a_header_that_is_no_bearer_token_is_not_rescued_by_a_cookie() {
     let clock = portcullis_core::Clock::system();
     let one = Idp::new("one", "https://one.test", ReadFrom::Authorization, &clock).await;
     let two = Idp::new("two", "https://two.test", ReadFrom::Cookie("sid".into()), &clock).await;
-    let way =
-        |idp: &Idp| Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
-    let ways = vec![way(&one), way(&two)];
-    let access = Access::AnyOf {
-        certificates: Vec::new(),
-        also: Vec::new(),
-        ways,
-        anonymous: true,
-        roles: Vec::new(),
-        origin: Origin(19),
+    let way = |idp: &Idp| TokenWay {
+        issuer: Arc::clone(&idp.issuer),
+        scopes: Vec::new(),
+        origin: Origin(20),
     };
+    let ways = vec![way(&one), way(&two)];
+    let access = Access::AnyOf(Demand {
+        tokens: ways,
+        anonymous: true,
+        origin: Origin(19),
+        ..Demand::default()
+    });
     let rules = pipeline(vec![("/api", route("api", &["GET"], access))]);
     let ask = || get("/api").with("cookie", format!("sid={}", two.token("u2", "", &[])));
     check(&ask().of(&rules).await, 200, "");
@@ -711,15 +700,13 @@ async fn socket_rules(cors: RouteCors) -> (Pipeline, String) {
     let clock = portcullis_core::Clock::system();
     let cookie = ReadFrom::Cookie("t".into());
     let idp = Idp::new("idp", "https://idp.test", cookie, &clock).await;
-    let way = Way { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
-    let access = Access::AnyOf {
-        certificates: Vec::new(),
-        also: Vec::new(),
-        ways: vec![way],
+    let way = TokenWay { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
+    let access = Access::AnyOf(Demand {
+        tokens: vec![way],
         anonymous: true,
-        roles: Vec::new(),
         origin: Origin(19),
-    };
+        ..Demand::default()
+    });
     let mut socket = route("socket", &["GET", "POST"], access);
     socket.upgrade = vec![crate::UpgradeToken::WebSocket];
     socket.cors = cors;

@@ -16,7 +16,10 @@ use crate::{EncryptionKey, StateError, StateFolder};
 const APPLICATION: i64 = 0x5074_6353;
 
 /// The version of the tables.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+
+/// The version without [`CHANGES`].
+const WITHOUT_CHANGES: i64 = 1;
 
 /// How long a statement waits for other processes.
 const BUSY: Duration = Duration::from_secs(5);
@@ -40,6 +43,26 @@ const TABLES: &str = "
         ends INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE key_check (sealed BLOB NOT NULL) STRICT;
+";
+
+/// Counts the changes of each shelf, so that whoever holds a copy of one sees when it is old.
+const CHANGES: &str = "
+    CREATE TABLE shelf_changes (
+        kind TEXT PRIMARY KEY,
+        changes INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER record_added AFTER INSERT ON records BEGIN
+        INSERT INTO shelf_changes (kind, changes) VALUES (NEW.kind, 1)
+            ON CONFLICT (kind) DO UPDATE SET changes = changes + 1;
+    END;
+    CREATE TRIGGER record_changed AFTER UPDATE ON records BEGIN
+        INSERT INTO shelf_changes (kind, changes) VALUES (NEW.kind, 1)
+            ON CONFLICT (kind) DO UPDATE SET changes = changes + 1;
+    END;
+    CREATE TRIGGER record_removed AFTER DELETE ON records BEGIN
+        INSERT INTO shelf_changes (kind, changes) VALUES (OLD.kind, 1)
+            ON CONFLICT (kind) DO UPDATE SET changes = changes + 1;
+    END;
 ";
 
 /// Why a store cannot be opened.
@@ -151,7 +174,7 @@ pub(super) fn open_existing(
     let mut connection = opener.connect()?;
     let is_made = opener.patiently(|| {
         let look = connection.transaction()?;
-        opener.is_made(&look)
+        Ok(opener.found(&look)?.is_some())
     })?;
     Ok(is_made.then_some(connection))
 }
@@ -223,37 +246,45 @@ impl Opener<'_> {
     /// Makes what is not there, all or nothing; of several that start at once, one does.
     fn make(&self, connection: &mut Connection) -> Result<(), Attempt> {
         let all = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if !self.is_made(&all)? {
+        let found = self.found(&all)?;
+        if found.is_none() {
             let (kind, name, text) = CHECK;
             let check = self.key.seal(kind, name, &Secret::new(text));
             let check = check.ok_or(Attempt::Open(OpenError::Randomness))?;
             all.execute_batch(TABLES)?;
             all.execute("INSERT INTO key_check (sealed) VALUES (?1)", [check])?;
             all.pragma_update(None, "application_id", APPLICATION)?;
+        }
+        if found.is_none_or(|version| version <= WITHOUT_CHANGES) {
+            all.execute_batch(CHANGES)?;
             all.pragma_update(None, "user_version", VERSION)?;
         }
         all.commit()?;
         Ok(())
     }
 
-    /// Whether the tables are there, and what they hold can be opened; an error where the file is
-    /// something else.
-    fn is_made(&self, look: &Transaction<'_>) -> Result<bool, Attempt> {
+    /// The version of the tables, if they are there, and what they hold can be opened; an error where
+    /// the file is something else.
+    fn found(&self, look: &Transaction<'_>) -> Result<Option<i64>, Attempt> {
         let number = |name| look.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let path = || self.file.to_owned();
-        match (number("application_id")?, number("user_version")?) {
-            (0, 0) if is_empty(look)? => return Ok(false),
-            (APPLICATION, VERSION) => {}
+        let version = match (number("application_id")?, number("user_version")?) {
+            (0, 0) if is_empty(look)? => return Ok(None),
+            (APPLICATION, found @ WITHOUT_CHANGES..=VERSION) => found,
             (APPLICATION, found) if found > VERSION => {
                 return Err(Attempt::Open(OpenError::Newer { path: path(), found }));
             }
             _ => return Err(Attempt::Open(OpenError::Foreign { path: path() })),
-        }
+        };
         let check: Vec<u8> =
             look.query_row("SELECT sealed FROM key_check", [], |row| row.get(0))?;
         let (kind, name, text) = CHECK;
         let is_right = self.key.open(kind, name, &check) == Some(Secret::new(text));
-        if is_right { Ok(true) } else { Err(Attempt::Open(OpenError::OtherKey { path: path() })) }
+        if is_right {
+            Ok(Some(version))
+        } else {
+            Err(Attempt::Open(OpenError::OtherKey { path: path() }))
+        }
     }
 
     /// Tries again while other processes are in the way: SQLite does not wait by itself where two

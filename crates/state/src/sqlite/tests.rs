@@ -290,10 +290,58 @@ fn what_is_no_store_of_ours_is_refused_and_left_alone() {
 fn a_later_version_is_refused() {
     let (_root, file) = place();
     drop(store(&file));
-    stranger(&file).pragma_update(None, "user_version", 2).unwrap();
+    stranger(&file).pragma_update(None, "user_version", 3).unwrap();
     let refused = SqliteDurable::open(&file, key(0), Clock::system()).unwrap_err();
-    assert!(matches!(refused, OpenError::Newer { found: 2, .. }), "{refused:?}");
+    assert!(matches!(refused, OpenError::Newer { found: 3, .. }), "{refused:?}");
     assert!(refused.to_string().contains("later version"), "{refused}");
+}
+
+#[tokio::test]
+async fn each_change_of_a_shelf_is_counted_whoever_made_it() {
+    let (_root, file) = place();
+    let (one, other) = (store(&file), store(&file));
+    let version = async || one.version(Kind::Revocation).await.unwrap();
+    let mut last = version().await;
+    let mut grown = async |why: &str| {
+        let now = version().await;
+        assert!(now > last, "{why}");
+        last = now;
+    };
+    let value = Secret::new("v");
+    other.put(Kind::Revocation, "a", &value).await.unwrap();
+    grown("added").await;
+    one.put(Kind::Revocation, "a", &value).await.unwrap();
+    grown("changed").await;
+    one.put_first(Kind::Revocation, "b", &value).await.unwrap();
+    grown("added once").await;
+    other.remove(Kind::Revocation, "a").await.unwrap();
+    grown("removed").await;
+    let before = version().await;
+    one.put_first(Kind::Revocation, "b", &value).await.unwrap();
+    one.remove(Kind::Revocation, "never").await.unwrap();
+    other.put(Kind::ApiKey, "a", &value).await.unwrap();
+    other.lease("l", "h", Duration::from_secs(9)).await.unwrap();
+    assert_eq!(version().await, before);
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_version_is_taken_over() {
+    let (_root, file) = place();
+    let old = store(&file);
+    old.put(Kind::ApiKey, "a", &Secret::new("v")).await.unwrap();
+    drop(old);
+    let stranger = stranger(&file);
+    for trigger in ["record_added", "record_changed", "record_removed"] {
+        stranger.execute(&format!("DROP TRIGGER {trigger}"), []).unwrap();
+    }
+    stranger.execute("DROP TABLE shelf_changes", []).unwrap();
+    stranger.pragma_update(None, "user_version", 1).unwrap();
+    assert!(SqliteDurable::open_existing(&file, key(0), Clock::system()).unwrap().is_some());
+    let new = store(&file);
+    assert_eq!(new.get(Kind::ApiKey, "a").await.unwrap(), Some(Secret::new("v")));
+    new.put(Kind::ApiKey, "b", &Secret::new("w")).await.unwrap();
+    assert!(new.version(Kind::ApiKey).await.unwrap() > 0);
+    drop(store(&file));
 }
 
 #[test]

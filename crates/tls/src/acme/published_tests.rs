@@ -141,6 +141,10 @@ impl Durable for Counting {
         Ok(Vec::new())
     }
 
+    async fn version(&self, _: Kind) -> Result<u64, DurableError> {
+        Ok(0)
+    }
+
     async fn lease(&self, _: &str, _: &str, _: Duration) -> Result<bool, DurableError> {
         Ok(true)
     }

@@ -40,7 +40,15 @@ fn way(names: &[&str]) -> CertificateWay {
 
 fn access(certificates: Vec<CertificateWay>, also: Vec<CertificateWay>, anonymous: bool) -> Access {
     let (ways, roles) = (Vec::new(), Vec::new());
-    Access::AnyOf { ways, certificates, also, anonymous, roles, origin: Origin(19) }
+    Access::AnyOf(Demand {
+        tokens: ways,
+        certificates,
+        also,
+        anonymous,
+        roles,
+        origin: Origin(19),
+        ..Demand::default()
+    })
 }
 
 /// A connection on `listener` that was asked for what `policy` says.
