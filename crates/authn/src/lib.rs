@@ -5,6 +5,7 @@
 //! every request. The keys of an issuer live in a [`KeyCache`], which outlives a reload.
 
 pub mod bearer;
+pub mod dpop;
 pub mod identity;
 
 mod alg;
@@ -38,6 +39,7 @@ mod vectors;
 pub use alg::Alg;
 pub use binding::Binding;
 pub use certificate::{CLIENT_CERTIFICATE, of_certificate};
+pub use dpop::{DpopProofs, ProofFailure, ProofStatus};
 pub use error::{AuthnError, TokenFailure};
 pub use issuer::Issuer;
 pub use key_cache::{KeyCache, KeyStatus};

@@ -8,7 +8,6 @@ const KEYS: &[&str] = &[
     "admin.page",
     "api_keys",
     "issuers[].introspection",
-    "issuers[].proof.dpop",
     "limits[].penalty",
     "logins",
     "policies",

@@ -10,13 +10,14 @@ use portcullis_authn::bearer::{self, Bearer};
 use portcullis_authn::{ReadFrom, TokenFailure, unverified_issuer};
 use portcullis_core::{ChallengeError, ConnMeta, Denial, Fault, Head, Principal, Refusal, Scheme};
 
-use crate::possession::Bound;
-use crate::{Demand, TokenWay, certificates, possession};
+use crate::possession::{self, Bound, Presented};
+use crate::{Demand, TokenWay, certificates};
 
 /// A token and the kind of place it came from.
 struct Found<'h> {
     token: Cow<'h, str>,
     place: &'h ReadFrom,
+    scheme: Scheme,
 }
 
 /// Who calls, and how that became known.
@@ -41,16 +42,18 @@ pub async fn identify(
         return Ok(certificates::identify(&demand.certificates, conn));
     };
     let Some(way) = choose(&demand.tokens, &found) else {
-        return Err(invalid(demand, "no issuer of this route issued the token").into());
+        return Err(
+            invalid(demand, found.scheme, "no issuer of this route issued the token").into()
+        );
     };
     match way.issuer.verify(&found.token).await {
         Ok(principal) => {
-            let bound = possession::judge(way, &principal, conn);
-            let bound = bound.map_err(|reason| invalid(demand, reason))?;
+            let presented = Presented { token: &found.token, scheme: found.scheme };
+            let bound = possession::judge(demand, way, &principal, presented, (head, conn))?;
             let ambient = matches!(found.place, ReadFrom::Cookie(_));
             Ok(Some(Caller { principal, ambient, bound }))
         }
-        Err(TokenFailure::Invalid(reason)) => Err(invalid(demand, reason).into()),
+        Err(TokenFailure::Invalid(reason)) => Err(invalid(demand, found.scheme, reason).into()),
         Err(TokenFailure::KeysUnavailable { retry_after }) => {
             let issuer = way.issuer.settings().name.to_string();
             Err(Fault::IssuerUnavailable { issuer, retry_after }.into())
@@ -70,18 +73,23 @@ pub fn missing(demand: &Demand, conn: &ConnMeta) -> Denial {
     Denial::CredentialMissing { challenge: demand.challenge(None) }
 }
 
-fn invalid(demand: &Demand, reason: impl Into<Cow<'static, str>>) -> Denial {
-    let error = Some((Scheme::Bearer, ChallengeError::InvalidToken));
+fn invalid(demand: &Demand, scheme: Scheme, reason: impl Into<Cow<'static, str>>) -> Denial {
+    let error = Some((scheme, ChallengeError::InvalidToken));
     Denial::CredentialInvalid { challenge: demand.challenge(error), reason: reason.into() }
 }
 
 fn find<'h>(demand: &'h Demand, head: &Head<'h>) -> Result<Option<Found<'h>>, Refusal> {
     let mut explicit = None;
     for place in places(&demand.tokens) {
+        let mut scheme = Scheme::Bearer;
         let token = match place {
             ReadFrom::Authorization => match bearer::from_authorization(head.headers) {
                 Bearer::Absent => continue,
-                Bearer::Malformed(reason) => return Err(invalid(demand, reason).into()),
+                Bearer::Malformed(reason) => return Err(invalid(demand, scheme, reason).into()),
+                Bearer::Dpop(token) => {
+                    scheme = Scheme::Dpop;
+                    Cow::Borrowed(token)
+                }
                 Bearer::Token(token) => Cow::Borrowed(token),
             },
             ReadFrom::Query(name) => match bearer::from_query(head.query.unwrap_or_default(), name)
@@ -92,7 +100,7 @@ fn find<'h>(demand: &'h Demand, head: &Head<'h>) -> Result<Option<Found<'h>>, Re
             },
             ReadFrom::Cookie(_) => continue,
         };
-        if explicit.replace(Found { token, place }).is_some() {
+        if explicit.replace(Found { token, place, scheme }).is_some() {
             return Err(Denial::AmbiguousCredentials.into());
         }
     }
@@ -103,7 +111,7 @@ fn find_ambient<'h>(ways: &'h [TokenWay], head: &Head<'h>) -> Option<Found<'h>> 
     places(ways).find_map(|place| match place {
         ReadFrom::Cookie(name) => {
             let token = Cow::Borrowed(bearer::from_cookie(head.headers, name)?);
-            Some(Found { token, place })
+            Some(Found { token, place, scheme: Scheme::Bearer })
         }
         ReadFrom::Authorization | ReadFrom::Query(_) => None,
     })

@@ -41,8 +41,9 @@ pub use limits::{
 pub use media::MediaType;
 pub use origin::Origin;
 pub use pipeline::Pipeline;
-pub use portcullis_authn::ReadFrom;
+pub use portcullis_authn::dpop::{FIELD as DPOP_FIELD, NONCE_FIELD as DPOP_NONCE_FIELD};
 pub use portcullis_authn::identity::IdentitySigner;
+pub use portcullis_authn::{ProofStatus, ReadFrom};
 pub use possession::Bound;
 pub use route::{BodyRules, Route, RouteTimeouts};
 pub use table::{PathPattern, PathPatternError, RouteTable, RouteTableBuilder, TableError};

@@ -41,7 +41,9 @@ pub(crate) fn permit<T: Trace>(
             format!("scopes {}", principal.scopes.join(" "))
         });
         let scope = first.map(|way| way.scopes.join(" ")).unwrap_or_default();
-        let error = Some((Scheme::Bearer, ChallengeError::InsufficientScope));
+        let is_dpop = caller.is_some_and(|caller| caller.bound.key);
+        let scheme = if is_dpop { Scheme::Dpop } else { Scheme::Bearer };
+        let error = Some((scheme, ChallengeError::InsufficientScope));
         let challenge = Box::new(Challenge { scope, ..*demanded.challenge(error) });
         return Err(Denial::ScopeMissing { challenge }.into());
     };

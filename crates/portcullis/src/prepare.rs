@@ -116,6 +116,7 @@ pub(crate) fn prepare(
         limiters: snapshot.limiters,
         slots: snapshot.slots,
         keys: snapshot.keys,
+        dpop: snapshot.dpop,
         clock: clock.clone(),
     };
     let running = Running {

@@ -1,5 +1,7 @@
 //! `access` of a route.
 
+use portcullis_authn::Possession;
+use portcullis_authn::dpop::ALGORITHMS;
 use portcullis_core::Schemes;
 use portcullis_policy::{Access, CertificateWay, Demand, TokenWay};
 
@@ -7,7 +9,7 @@ use crate::at::At;
 use crate::compile::check::{non_empty, texts};
 use crate::compile::issuers::IssuerTerms;
 use crate::compile::names::Named;
-use crate::compile::{Context, access_certificates};
+use crate::compile::{Context, access_certificates, proof};
 use crate::problem::{Problem, Problems};
 use crate::raw::access as raw;
 use crate::read::Items;
@@ -75,9 +77,21 @@ impl raw::Rules {
             return None;
         }
         let origin = context.origin(at);
-        let schemes = Schemes { bearer: !tokens.is_empty(), ..Schemes::default() };
-        let demand = Demand { tokens, certificates, also, anonymous, roles, schemes, origin };
+        let (schemes, dpop) = (schemes(&tokens), proof::memory(&tokens, context));
+        let demand = Demand { tokens, certificates, also, anonymous, roles, dpop, schemes, origin };
         Some(Access::AnyOf(demand))
+    }
+}
+
+/// The ways to send a token.
+fn schemes(tokens: &[TokenWay]) -> Schemes {
+    let takes = |wanted: fn(Possession) -> bool| {
+        tokens.iter().any(|way| wanted(way.issuer.settings().proof.dpop))
+    };
+    Schemes {
+        bearer: takes(|dpop| dpop != Possession::Required),
+        dpop: takes(|dpop| dpop != Possession::None).then(|| ALGORITHMS.into()),
+        api_key: None,
     }
 }
 
