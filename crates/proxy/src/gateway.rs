@@ -15,7 +15,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use portcullis_core::forwarded::ClientView;
 use portcullis_core::{ConnMeta, Denial, Fault, Refusal};
-use portcullis_policy::{Decision, NoTrace, Verdict};
+use portcullis_policy::{Decision, Origin, Stage, Verdict};
 
 use crate::ctx::{Ctx, Manner};
 use crate::intake::{self, Request};
@@ -63,17 +63,19 @@ impl Gateway {
         let request = match Request::read(req, has_body, ctx.https) {
             Ok(request) => request,
             Err(denial) => {
-                pipeline.admit_unread(&client)?;
+                pipeline.admit_unread(&client, &mut ctx.steps)?;
+                ctx.steps.push(Stage::Head, Origin::default());
                 return Err(denial.into());
             }
         };
         if pipeline.transport.is_redirect(&conn.listener) && intake::leaves_challenges(req) {
-            pipeline.admit_unread(&client)?;
+            pipeline.admit_unread(&client, &mut ctx.steps)?;
+            ctx.steps.push(Stage::Head, Origin::default());
             let reason = "dot segments below the challenges of ACME".into();
             return Err(Denial::Malformed { reason }.into());
         }
         let head = request.head(&req.headers, ctx.https);
-        let decision = pipeline.decide(&head, &conn, &client, &mut NoTrace).await;
+        let decision = pipeline.decide(&head, &conn, &client, &mut ctx.steps).await;
         ctx.request = Some(request);
         Ok(decision)
     }

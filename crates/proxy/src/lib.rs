@@ -18,6 +18,7 @@ mod request_fields;
 mod response_fields;
 mod retries;
 pub mod serving;
+mod stages;
 mod streams;
 mod tunnel;
 
@@ -26,7 +27,8 @@ pub use gateway::Gateway;
 pub use guard::{App, Guarded};
 pub use metrics::Metrics;
 pub use pool::{EndpointStatus, Pool, PoolError, Resolver};
-pub use record::{Decisions, LogSink, Record, Recorder};
+pub use record::{Decisions, LogSink, Record, Recorder, Told, Wanted};
 pub use redact::Redaction;
 pub use request_fields::reserved_fields;
 pub use serving::Serving;
+pub use stages::StageRecord;
