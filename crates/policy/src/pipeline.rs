@@ -336,7 +336,9 @@ async fn identify_caller<T: Trace>(
     };
     let identified = identify(demand, head, conn).await;
     trace.note(Stage::Identify, demand.origin, || match &identified {
-        Ok(Some(Caller { principal, .. })) => saw::principal(principal),
+        Ok(Some(Caller { principal, bound, .. })) => {
+            format!("{}{bound}", saw::principal(principal))
+        }
         Ok(None) => saw::NO_CREDENTIAL.to_owned(),
         Err(refusal) => refusal.reason().into_owned(),
     });
