@@ -20,6 +20,7 @@ mod permit;
 pub mod pipeline;
 mod possession;
 pub mod route;
+pub mod saw;
 mod shape;
 pub mod table;
 pub mod trace;
@@ -39,7 +40,7 @@ pub use limits::{
     AddressLimit, ConcurrentLimit, FloodGuard, PrincipalKey, PrincipalLimit, SlotKey,
 };
 pub use media::MediaType;
-pub use origin::Origin;
+pub use origin::{Lines, Origin};
 pub use pipeline::Pipeline;
 pub use portcullis_authn::dpop::{FIELD as DPOP_FIELD, NONCE_FIELD as DPOP_NONCE_FIELD};
 pub use portcullis_authn::identity::IdentitySigner;
@@ -47,7 +48,7 @@ pub use portcullis_authn::{ProofStatus, ReadFrom};
 pub use possession::Bound;
 pub use route::{BodyRules, Route, RouteTimeouts};
 pub use table::{PathPattern, PathPatternError, RouteTable, RouteTableBuilder, TableError};
-pub use trace::{NoTrace, Stage, Trace};
+pub use trace::{NoTrace, Stage, Step, Steps, Trace};
 pub use transport::{CHALLENGES, Redirect, Role, ToHttps, Transport};
 pub use upgrade::UpgradeToken;
 pub use upstream::{
