@@ -8,6 +8,7 @@ pub mod bearer;
 pub mod identity;
 
 mod alg;
+mod api_keys;
 mod certificate;
 mod claims;
 mod compact;
@@ -35,6 +36,10 @@ mod unverified;
 mod vectors;
 
 pub use alg::Alg;
+pub use api_keys::{
+    API_KEY, ApiKeys, DayView, Issued, KeyFailure, KeyState, KeyView, ManageError, NewKey, Numbers,
+    SecretView,
+};
 pub use certificate::{CLIENT_CERTIFICATE, of_certificate};
 pub use error::{AuthnError, TokenFailure};
 pub use issuer::Issuer;
