@@ -36,6 +36,7 @@ mod oidc;
 mod operation;
 mod outages;
 mod paths;
+mod possession;
 mod protocols;
 mod proxy_protocol;
 mod redirects;

@@ -9,6 +9,7 @@ pub mod identity;
 
 mod alg;
 mod api_keys;
+mod binding;
 mod certificate;
 mod claims;
 mod compact;
@@ -40,9 +41,10 @@ pub use api_keys::{
     API_KEY, ApiKeys, DayView, Issued, KeyFailure, KeyState, KeyView, ManageError, NewKey, Numbers,
     SecretView,
 };
+pub use binding::Binding;
 pub use certificate::{CLIENT_CERTIFICATE, of_certificate};
 pub use error::{AuthnError, TokenFailure};
 pub use issuer::Issuer;
 pub use key_cache::{KeyCache, KeyStatus};
-pub use settings::{ClaimPaths, IssuerSettings, KeySource, ReadFrom, Refresh};
+pub use settings::{ClaimPaths, IssuerSettings, KeySource, Possession, Proof, ReadFrom, Refresh};
 pub use unverified::unverified_issuer;

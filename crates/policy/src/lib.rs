@@ -18,6 +18,7 @@ pub mod media;
 pub mod origin;
 mod permit;
 pub mod pipeline;
+mod possession;
 pub mod route;
 mod shape;
 pub mod table;
@@ -27,7 +28,7 @@ pub mod upgrade;
 pub mod upstream;
 pub mod verdict;
 
-pub use access::{Access, CertificateWay, Demand, TokenWay};
+pub use access::{Access, CertificateWay, Demand, KeyWay, TokenWay};
 pub use clients::{ClientRules, Clients};
 pub use cors::{CorsPolicy, OriginPattern, RouteCors};
 pub use forward::{CookieRules, Forward, IdentityRules, IdentityValue, SameSite, TokenMode};
@@ -40,8 +41,9 @@ pub use limits::{
 pub use media::MediaType;
 pub use origin::Origin;
 pub use pipeline::Pipeline;
-pub use portcullis_authn::ReadFrom;
 pub use portcullis_authn::identity::IdentitySigner;
+pub use portcullis_authn::{ApiKeys, ReadFrom};
+pub use possession::Bound;
 pub use route::{BodyRules, Route, RouteTimeouts};
 pub use table::{PathPattern, PathPatternError, RouteTable, RouteTableBuilder, TableError};
 pub use trace::{NoTrace, Stage, Trace};

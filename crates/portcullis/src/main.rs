@@ -12,6 +12,7 @@ mod events;
 mod explain;
 mod explain_handshake;
 mod handover;
+mod keys;
 mod listeners;
 mod logs;
 mod operators;
