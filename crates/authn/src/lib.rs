@@ -9,6 +9,7 @@ pub mod dpop;
 pub mod identity;
 
 mod alg;
+mod api_keys;
 mod binding;
 mod certificate;
 mod claims;
@@ -37,6 +38,10 @@ mod unverified;
 mod vectors;
 
 pub use alg::Alg;
+pub use api_keys::{
+    API_KEY, ApiKeys, DayView, Issued, KeyFailure, KeyState, KeyView, ManageError, NewKey, Numbers,
+    SecretView,
+};
 pub use binding::Binding;
 pub use certificate::{CLIENT_CERTIFICATE, of_certificate};
 pub use dpop::{DpopProofs, ProofFailure, ProofStatus};

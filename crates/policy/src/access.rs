@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use portcullis_authn::{DpopProofs, Issuer};
+use http::HeaderName;
+use portcullis_authn::{ApiKeys, DpopProofs, Issuer};
 use portcullis_core::{AlternativeName, Challenge, ChallengeError, Scheme, Schemes};
 
 use crate::Origin;
@@ -24,7 +25,9 @@ pub enum Access {
 pub struct Demand {
     /// Tokens that suffice.
     pub tokens: Vec<TokenWay>,
-    /// Client certificates that suffice; with `tokens` at least one.
+    /// API keys that suffice.
+    pub api_keys: Option<Box<KeyWay>>,
+    /// Client certificates that suffice; with the two before at least one.
     pub certificates: Vec<CertificateWay>,
     /// Client certificates that are needed on top, each of them.
     pub also: Vec<CertificateWay>,
@@ -51,6 +54,19 @@ pub struct TokenWay {
     pub origin: Origin,
 }
 
+/// One entry of `any_of`: an API key with all of these scopes.
+#[derive(Clone, Debug)]
+pub struct KeyWay {
+    /// The keys.
+    pub keys: Arc<ApiKeys>,
+    /// The field that carries one.
+    pub field: HeaderName,
+    /// Scopes the key must have, all of them.
+    pub scopes: Vec<String>,
+    /// The line of the entry.
+    pub origin: Origin,
+}
+
 /// A client certificate that was verified in the handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateWay {
@@ -65,6 +81,14 @@ impl Access {
     pub const fn origin(&self) -> Origin {
         match self {
             Self::AnyOf(Demand { origin, .. }) | Self::Public { origin } => *origin,
+        }
+    }
+
+    /// The field that carries API keys, where they are taken.
+    pub fn key_field(&self) -> Option<&HeaderName> {
+        match self {
+            Self::AnyOf(demand) => demand.api_keys.as_ref().map(|way| &way.field),
+            Self::Public { .. } => None,
         }
     }
 }

@@ -100,7 +100,7 @@ impl Pipeline {
         };
         admit_shape(&route, head, client, trace)?;
         admit_address_limits(&route, &key, trace, &mut known.standings)?;
-        let caller = identify_caller(&route, head, conn, trace).await?;
+        let caller = identify_caller(&route, head, conn, client, trace).await?;
         let ambient = caller.as_ref().is_some_and(|caller| caller.ambient);
         let principal = caller.as_ref().map(|caller| Arc::clone(&caller.principal));
         known.nonce = caller.as_ref().and_then(|caller| caller.bound.nonce.clone());
@@ -327,6 +327,7 @@ async fn identify_caller<T: Trace>(
     route: &Route,
     head: &Head<'_>,
     conn: &ConnMeta,
+    client: &ClientView,
     trace: &mut T,
 ) -> Result<Option<Caller>, Refusal> {
     let demand = match &route.access {
@@ -336,7 +337,7 @@ async fn identify_caller<T: Trace>(
             return Ok(None);
         }
     };
-    let identified = identify(demand, head, conn).await;
+    let identified = identify(demand, head, conn, client).await;
     trace.note(Stage::Identify, demand.origin, || match &identified {
         Ok(Some(Caller { principal, bound, .. })) => {
             format!("{}{bound}", saw::principal(principal))

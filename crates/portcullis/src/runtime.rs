@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use portcullis_authn::ApiKeys;
 use portcullis_config::snapshot::{AdminTerms, TelemetryTerms};
 use portcullis_core::{Clock, Timestamp};
 use portcullis_policy::{Handover, IdentitySigner};
@@ -190,6 +191,11 @@ impl Runtime {
     /// The clock.
     pub(crate) const fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// The API keys, the same for the life of the process.
+    pub(crate) fn api_keys(&self) -> Arc<ApiKeys> {
+        Arc::clone(&self.running.load().handover.api_keys)
     }
 
     /// The durable store.

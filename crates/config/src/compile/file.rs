@@ -52,6 +52,7 @@ impl File {
             state,
             defaults,
             issuers,
+            api_keys,
             limits,
             upstreams,
             cors,
@@ -64,15 +65,16 @@ impl File {
         let listeners = listeners::compile(listeners, context, problems);
         let edge = Edge { connections, hosts, certificates, clients };
         let edge = edge.compile(listeners.as_deref(), context, problems);
-        let sections = Sections::compile(issuers, limits, cors, upstreams, context, problems);
+        let sections =
+            Sections::compile(issuers, &api_keys, limits, cors, upstreams, context, problems);
         let served = Served { defaults, identity, routes };
         let served = served.compile(&edge.hosts, &sections, context, problems);
         let plans = listeners.as_deref().unwrap_or_default();
         let operators = Operators { state, admin, telemetry }.compile(plans, context, problems);
         let EdgeTerms { hosts, tls, clients, connections } = edge;
         let ClientTerms { clients, flood } = clients?;
-        let ServedTerms { table, default_cors, default_headers, identity, identity_fields } =
-            served?;
+        let served = served?;
+        let ServedTerms { table, default_cors, default_headers, identity, .. } = served;
         let flood = flood.map(|quota| flood_guard(quota, context));
         let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
         let (hosts, routes) = (hosts.allow_list(plans), table);
@@ -80,6 +82,7 @@ impl File {
         let issuers: HashMap<Arc<str>, IssuerTerms> = issuers.into_compiled();
         let listeners = listeners?;
         let transport = redirects::transport(&listeners, issuers.values().map(|one| &*one.issuer));
+        let transport = transport.with_key_field(served.key_field.clone());
         let defaults = (default_cors, default_headers);
         let pipeline = pipeline((clients, flood), hosts, transport, defaults, routes, context);
         Some(Snapshot {
@@ -96,8 +99,10 @@ impl File {
             state: operators.state?,
             identity,
             admin: operators.admin?,
-            telemetry: operators.telemetry?,
-            identity_fields,
+            telemetry: operators.telemetry?.with_key_field(served.key_field.as_ref()),
+            identity_fields: served.identity_fields,
+            api_keys: Arc::clone(&context.options.handover.api_keys),
+            key_field: served.key_field,
             files: context.files(),
             hash: shown.hash,
             redacted: shown.redacted,

@@ -196,8 +196,7 @@ impl Demand {
         let sections = known.sections;
         let access = problems.required(at, "access", access);
         let access_at = at.key("access");
-        let access =
-            access.and_then(|raw| raw.compile(&access_at, &sections.issuers, context, problems));
+        let access = access.and_then(|raw| raw.compile(&access_at, sections, context, problems));
         let clients = match clients {
             Some((at, rules)) => rules.compile(&at, context, problems).map(Some),
             None => Some(None),
