@@ -7,7 +7,6 @@ const KEYS: &[&str] = &[
     "accounts",
     "admin.page",
     "issuers[].introspection",
-    "issuers[].proof.dpop",
     "limits[].penalty",
     "logins",
     "policies",

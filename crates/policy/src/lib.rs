@@ -42,8 +42,9 @@ pub use limits::{
 pub use media::MediaType;
 pub use origin::{Lines, Origin};
 pub use pipeline::Pipeline;
+pub use portcullis_authn::dpop::{FIELD as DPOP_FIELD, NONCE_FIELD as DPOP_NONCE_FIELD};
 pub use portcullis_authn::identity::IdentitySigner;
-pub use portcullis_authn::{ApiKeys, ReadFrom};
+pub use portcullis_authn::{ApiKeys, ProofStatus, ReadFrom};
 pub use possession::Bound;
 pub use route::{BodyRules, Route, RouteTimeouts};
 pub use table::{PathPattern, PathPatternError, RouteTable, RouteTableBuilder, TableError};

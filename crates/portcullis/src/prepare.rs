@@ -118,6 +118,7 @@ pub(crate) fn prepare(
         slots: snapshot.slots,
         keys: snapshot.keys,
         api_keys: snapshot.api_keys,
+        dpop: snapshot.dpop,
         clock: clock.clone(),
     };
     let running = Running {

@@ -1,12 +1,14 @@
 //! `access` of a route.
 
+use portcullis_authn::Possession;
+use portcullis_authn::dpop::ALGORITHMS;
 use portcullis_core::Schemes;
 use portcullis_policy::{Access, CertificateWay, Demand, KeyWay, TokenWay};
 
 use crate::at::At;
 use crate::compile::check::{non_empty, texts};
 use crate::compile::sections::Sections;
-use crate::compile::{Context, access_certificates, api_keys};
+use crate::compile::{Context, access_certificates, api_keys, proof};
 use crate::problem::{Problem, Problems};
 use crate::raw::access as raw;
 use crate::read::Items;
@@ -77,10 +79,32 @@ impl raw::Rules {
         }
         let origin = context.origin(at);
         let api_key = api_keys.as_ref().map(|way| way.field.as_str().into());
-        let schemes = Schemes { bearer: !tokens.is_empty(), api_key, ..Schemes::default() };
-        let demand =
-            Demand { tokens, api_keys, certificates, also, anonymous, roles, schemes, origin };
+        let schemes = Schemes { api_key, ..schemes(&tokens) };
+        let dpop = proof::memory(&tokens, context);
+        let demand = Demand {
+            tokens,
+            api_keys,
+            certificates,
+            also,
+            anonymous,
+            roles,
+            dpop,
+            schemes,
+            origin,
+        };
         Some(Access::AnyOf(demand))
+    }
+}
+
+/// The ways to send a token.
+fn schemes(tokens: &[TokenWay]) -> Schemes {
+    let takes = |wanted: fn(Possession) -> bool| {
+        tokens.iter().any(|way| wanted(way.issuer.settings().proof.dpop))
+    };
+    Schemes {
+        bearer: takes(|dpop| dpop != Possession::Required),
+        dpop: takes(|dpop| dpop != Possession::None).then(|| ALGORITHMS.into()),
+        api_key: None,
     }
 }
 

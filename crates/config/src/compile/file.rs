@@ -61,8 +61,7 @@ impl File {
             admin,
             telemetry,
         } = self;
-        check_version(version, problems);
-        note_unused(context.tree, problems);
+        check_whole(version, context, problems);
         let listeners = listeners::compile(listeners, context, problems);
         let edge = Edge { connections, hosts, certificates, clients };
         let edge = edge.compile(listeners.as_deref(), context, problems);
@@ -92,6 +91,7 @@ impl File {
             tls: tls?,
             connections: connections?,
             keys: issuers.iter().map(keys_of).collect(),
+            dpop: Arc::clone(&context.options.handover.dpop),
             issuers: issuers.into_iter().map(|(name, terms)| (name, terms.issuer)).collect(),
             limiters,
             slots,
@@ -131,7 +131,9 @@ fn flood_guard(quota: Quota, context: &Context<'_>) -> FloodGuard {
     FloodGuard { limiter: limiter(quota, context), origin }
 }
 
-fn check_version(version: Option<u32>, problems: &mut Problems) {
+/// What is asked of the file as a whole.
+fn check_whole(version: Option<u32>, context: &Context<'_>, problems: &mut Problems) {
+    note_unused(context.tree, problems);
     let at = At::root();
     if let Some(version) = problems.required(&at, "version", version)
         && version != VERSION
