@@ -24,6 +24,7 @@ mod listeners;
 mod methods;
 mod names;
 mod operators;
+mod policies;
 mod redirects;
 mod request;
 mod response_headers;

@@ -6,6 +6,7 @@ use portcullis_authn::Issuer;
 use portcullis_core::{AlternativeName, Challenge, ChallengeError, Scheme, Schemes};
 
 use crate::Origin;
+use crate::cel::RoutePolicy;
 
 /// Who may call a route. There is no default: the file says it in words.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Demand {
     pub anonymous: bool,
     /// Roles of which the principal needs one; empty: none needed.
     pub roles: Vec<String>,
+    /// Policies that must all be true.
+    pub policies: Vec<RoutePolicy>,
     /// What a challenge names.
     pub schemes: Schemes,
     /// The line of `access`.

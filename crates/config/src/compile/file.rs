@@ -1,6 +1,5 @@
 //! The whole file, section by section, into one snapshot.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use portcullis_authn::KeyCache;
@@ -13,9 +12,8 @@ use crate::compile::edge::{Edge, EdgeTerms};
 use crate::compile::issuers::IssuerTerms;
 use crate::compile::limits::limiter;
 use crate::compile::operators::Operators;
-use crate::compile::sections::Sections;
+use crate::compile::sections::Declared;
 use crate::compile::served::{Served, ServedTerms};
-use crate::compile::unused::note_unused;
 use crate::compile::{Context, listeners, redirects};
 use crate::problem::{Problem, Problems};
 use crate::raw::File;
@@ -50,6 +48,7 @@ impl File {
             state,
             defaults,
             issuers,
+            policies,
             limits,
             upstreams,
             cors,
@@ -59,11 +58,11 @@ impl File {
             telemetry,
         } = self;
         check_version(version, problems);
-        note_unused(context.tree, problems);
         let listeners = listeners::compile(listeners, context, problems);
         let edge = Edge { connections, hosts, certificates, clients };
         let edge = edge.compile(listeners.as_deref(), context, problems);
-        let sections = Sections::compile(issuers, limits, cors, upstreams, context, problems);
+        let declared = Declared { issuers, policies, limits, cors, upstreams };
+        let sections = declared.compile(context, problems);
         let served = Served { defaults, identity, routes };
         let served = served.compile(&edge.hosts, &sections, context, problems);
         let plans = listeners.as_deref().unwrap_or_default();
@@ -75,8 +74,7 @@ impl File {
         let flood = flood.map(|quota| flood_guard(quota, context));
         let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
         let (hosts, routes) = (hosts.allow_list(plans), table);
-        let Sections { issuers, upstreams, .. } = sections;
-        let issuers: HashMap<Arc<str>, IssuerTerms> = issuers.into_compiled();
+        let issuers = sections.issuers.into_compiled();
         let listeners = listeners?;
         let transport = redirects::transport(&listeners, issuers.values().map(|one| &*one.issuer));
         let pipeline =
@@ -90,7 +88,7 @@ impl File {
             issuers: issuers.into_iter().map(|(name, terms)| (name, terms.issuer)).collect(),
             limiters,
             slots,
-            upstreams: upstreams.into_compiled(),
+            upstreams: sections.upstreams.into_compiled(),
             state: operators.state?,
             identity,
             admin: operators.admin?,
