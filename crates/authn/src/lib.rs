@@ -8,6 +8,7 @@ pub mod bearer;
 pub mod identity;
 
 mod alg;
+mod binding;
 mod certificate;
 mod claims;
 mod compact;
@@ -35,9 +36,10 @@ mod unverified;
 mod vectors;
 
 pub use alg::Alg;
+pub use binding::Binding;
 pub use certificate::{CLIENT_CERTIFICATE, of_certificate};
 pub use error::{AuthnError, TokenFailure};
 pub use issuer::Issuer;
 pub use key_cache::{KeyCache, KeyStatus};
-pub use settings::{ClaimPaths, IssuerSettings, KeySource, ReadFrom, Refresh};
+pub use settings::{ClaimPaths, IssuerSettings, KeySource, Possession, Proof, ReadFrom, Refresh};
 pub use unverified::unverified_issuer;

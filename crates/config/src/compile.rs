@@ -25,6 +25,7 @@ mod methods;
 mod names;
 mod operators;
 mod policies;
+mod proof;
 mod redirects;
 mod request;
 mod response_headers;

@@ -8,7 +8,7 @@ const KEYS: &[&str] = &[
     "admin.page",
     "api_keys",
     "issuers[].introspection",
-    "issuers[].proof",
+    "issuers[].proof.dpop",
     "limits[].penalty",
     "logins",
     "report_only",

@@ -10,7 +10,8 @@ use portcullis_authn::bearer::{self, Bearer};
 use portcullis_authn::{ReadFrom, TokenFailure, unverified_issuer};
 use portcullis_core::{ChallengeError, ConnMeta, Denial, Fault, Head, Principal, Refusal, Scheme};
 
-use crate::{Demand, TokenWay, certificates};
+use crate::possession::Bound;
+use crate::{Demand, TokenWay, certificates, possession};
 
 /// A token and the kind of place it came from.
 struct Found<'h> {
@@ -25,6 +26,8 @@ pub struct Caller {
     pub principal: Arc<Principal>,
     /// Whether browsers send the credential by themselves.
     pub ambient: bool,
+    /// What it is bound to that the holder has shown to have.
+    pub bound: Bound,
 }
 
 /// Finds the one credential that counts and verifies it. `Ok(None)`: none was sent. The certificate of
@@ -42,8 +45,10 @@ pub async fn identify(
     };
     match way.issuer.verify(&found.token).await {
         Ok(principal) => {
+            let bound = possession::judge(way, &principal, conn);
+            let bound = bound.map_err(|reason| invalid(demand, reason))?;
             let ambient = matches!(found.place, ReadFrom::Cookie(_));
-            Ok(Some(Caller { principal, ambient }))
+            Ok(Some(Caller { principal, ambient, bound }))
         }
         Err(TokenFailure::Invalid(reason)) => Err(invalid(demand, reason).into()),
         Err(TokenFailure::KeysUnavailable { retry_after }) => {

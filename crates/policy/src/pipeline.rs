@@ -335,8 +335,8 @@ async fn identify_caller<T: Trace>(
     };
     let identified = identify(demand, head, conn).await;
     trace.note(Stage::Identify, demand.origin, || match &identified {
-        Ok(Some(Caller { principal, .. })) => {
-            format!("{} of issuer {}", principal.subject, principal.issuer_name)
+        Ok(Some(Caller { principal, bound, .. })) => {
+            format!("{} of issuer {}{bound}", principal.subject, principal.issuer_name)
         }
         Ok(None) => "no credential".to_owned(),
         Err(refusal) => refusal.reason().into_owned(),

@@ -1,7 +1,8 @@
 //! Client certificates in `access` of a route.
 
+use portcullis_authn::Possession;
 use portcullis_core::AlternativeName;
-use portcullis_policy::{Access, CertificateWay, Demand, Route};
+use portcullis_policy::{Access, CertificateWay, Demand, Route, TokenWay};
 
 use crate::at::At;
 use crate::compile::Context;
@@ -124,7 +125,11 @@ fn asked(access: &Access) -> Option<(&'static str, bool)> {
     if !also.is_empty() {
         return Some(("also", true));
     }
-    (!certificates.is_empty()).then_some(("any_of", tokens.is_empty() && !anonymous))
+    let bound = |way: &TokenWay| way.issuer.settings().proof.certificate == Possession::Required;
+    if certificates.is_empty() && !tokens.iter().any(bound) {
+        return None;
+    }
+    Some(("any_of", tokens.iter().all(bound) && !anonymous))
 }
 
 fn never_asked(at: At, host: &str) -> Problem {

@@ -74,6 +74,7 @@ impl raw::Issuer {
             required_claims,
             read_token_from,
             claims,
+            proof,
         } = self;
         let name = check::name(name, at, problems);
         let issuer = problems.required(at, "issuer", issuer);
@@ -107,6 +108,7 @@ impl raw::Issuer {
             required_claims: required_claims?,
             read_from: read_from?,
             claims: claims?,
+            proof: proof.compile(),
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::options;
 const LATER: [&str; 18] = [
     "state.when_unreachable",
     "secrets",
-    "issuers[0].proof",
+    "issuers[0].proof.dpop",
     "issuers[1].introspection",
     "api_keys",
     "logins",

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use jwt_simple::prelude::*;
 use portcullis_authn::{
-    Alg, ClaimPaths, Issuer, IssuerSettings, KeyCache, KeySource, ReadFrom, Refresh,
+    Alg, ClaimPaths, Issuer, IssuerSettings, KeyCache, KeySource, Proof, ReadFrom, Refresh,
 };
 use portcullis_core::forwarded::TrustedProxies;
 use portcullis_core::{CanonicalPath, HostPattern, TlsMeta};
@@ -62,6 +62,7 @@ impl Idp {
             required_claims: vec!["sub".to_owned()],
             read_from: vec![read_from],
             claims: ClaimPaths { roles: Some(vec!["roles".to_owned()]), ..ClaimPaths::default() },
+            proof: Proof::default(),
         };
         let keys = KeyCache::new(&settings, clock.clone()).unwrap();
         keys.load_now().await;

@@ -1,0 +1,3 @@
+//! Bound tokens: they are worth nothing to whoever only found them.
+
+mod certificates;
