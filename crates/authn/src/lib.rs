@@ -8,6 +8,7 @@ pub mod bearer;
 pub mod identity;
 
 mod alg;
+mod api_keys;
 mod binding;
 mod certificate;
 mod claims;
@@ -36,6 +37,10 @@ mod unverified;
 mod vectors;
 
 pub use alg::Alg;
+pub use api_keys::{
+    API_KEY, ApiKeys, DayView, Issued, KeyFailure, KeyState, KeyView, ManageError, NewKey, Numbers,
+    SecretView,
+};
 pub use binding::Binding;
 pub use certificate::{CLIENT_CERTIFICATE, of_certificate};
 pub use error::{AuthnError, TokenFailure};

@@ -22,6 +22,7 @@ pub mod pipeline;
 mod policies;
 mod possession;
 pub mod route;
+pub mod saw;
 mod shape;
 pub mod table;
 pub mod trace;
@@ -42,14 +43,14 @@ pub use limits::{
     AddressLimit, ConcurrentLimit, FloodGuard, PrincipalKey, PrincipalLimit, SlotKey,
 };
 pub use media::MediaType;
-pub use origin::Origin;
+pub use origin::{Lines, Origin};
 pub use pipeline::Pipeline;
 pub use portcullis_authn::ReadFrom;
 pub use portcullis_authn::identity::IdentitySigner;
 pub use possession::Bound;
 pub use route::{BodyRules, Route, RouteTimeouts};
 pub use table::{PathPattern, PathPatternError, RouteTable, RouteTableBuilder, TableError};
-pub use trace::{NoTrace, Stage, Trace};
+pub use trace::{NoTrace, Stage, Step, Steps, Trace};
 pub use transport::{CHALLENGES, Redirect, Role, ToHttps, Transport};
 pub use upgrade::UpgradeToken;
 pub use upstream::{

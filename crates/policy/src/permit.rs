@@ -7,7 +7,7 @@ use portcullis_core::{
 use crate::access::{Access, Demand, TokenWay};
 use crate::certificates::demand;
 use crate::identify::Caller;
-use crate::{Route, Stage, Trace};
+use crate::{Route, Stage, Trace, saw};
 
 /// Demands the certificates that are needed on top, the scopes of one way of the principal's issuer,
 /// and one of the roles.
@@ -38,20 +38,18 @@ pub(crate) fn permit<T: Trace>(
     let Some(way) = granted else {
         let first = tokens.iter().find(of_issuer);
         trace.note(Stage::Permit, first.map_or(*origin, |way| way.origin), || {
-            format!("scopes {}", principal.scopes.join(" "))
+            saw::rights(principal)
         });
         let scope = first.map(|way| way.scopes.join(" ")).unwrap_or_default();
         let error = Some((Scheme::Bearer, ChallengeError::InsufficientScope));
         let challenge = Box::new(Challenge { scope, ..*demanded.challenge(error) });
         return Err(Denial::ScopeMissing { challenge }.into());
     };
-    trace.note(Stage::Permit, way.origin, || {
-        let (scopes, roles) = (principal.scopes.join(" "), principal.roles.join(", "));
-        format!("scopes [{scopes}], roles [{roles}]")
-    });
+    trace.note(Stage::Permit, way.origin, || saw::rights(principal));
     if roles.is_empty() || roles.iter().any(|role| principal.roles.contains(role)) {
         return Ok(());
     }
+    trace.note(Stage::Permit, *origin, || saw::rights(principal));
     Err(Denial::RoleMissing { wanted: roles.clone() }.into())
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use portcullis_authn::KeyCache;
 use portcullis_limit::Quota;
-use portcullis_policy::{FloodGuard, Pipeline};
+use portcullis_policy::{
+    Clients, CorsPolicy, FloodGuard, HeaderPolicy, HostAllowList, Pipeline, RouteTable, Transport,
+};
 
 use crate::at::At;
 use crate::compile::clients::ClientTerms;
@@ -77,8 +79,8 @@ impl File {
         let issuers = sections.issuers.into_compiled();
         let listeners = listeners?;
         let transport = redirects::transport(&listeners, issuers.values().map(|one| &*one.issuer));
-        let pipeline =
-            Pipeline { clients, flood, hosts, transport, default_cors, default_headers, routes };
+        let defaults = (default_cors, default_headers);
+        let pipeline = pipeline((clients, flood), hosts, transport, defaults, routes, context);
         Some(Snapshot {
             pipeline,
             listeners,
@@ -99,6 +101,18 @@ impl File {
             redacted: shown.redacted,
         })
     }
+}
+
+fn pipeline(
+    (clients, flood): (Clients, Option<FloodGuard>),
+    hosts: HostAllowList,
+    transport: Transport,
+    (default_cors, default_headers): (Option<Arc<CorsPolicy>>, Arc<HeaderPolicy>),
+    routes: RouteTable,
+    context: &Context<'_>,
+) -> Pipeline {
+    let lines = context.lines();
+    Pipeline { clients, flood, hosts, transport, default_cors, default_headers, routes, lines }
 }
 
 fn keys_of((name, terms): (&Arc<str>, &IssuerTerms)) -> (Arc<str>, KeyCache) {
