@@ -5,6 +5,7 @@ mod access_certificates;
 mod acme;
 mod acme_dns;
 mod admin;
+mod api_keys;
 mod certificates;
 mod check;
 mod client_certificates;

@@ -15,6 +15,7 @@ mod events;
 mod explain;
 mod explain_handshake;
 mod handover;
+mod keys;
 mod listeners;
 mod logs;
 mod operators;

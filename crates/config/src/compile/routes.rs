@@ -16,6 +16,7 @@ use crate::compile::forward::Around;
 use crate::compile::hosts::Hosts;
 use crate::compile::methods::method;
 use crate::compile::names::Named;
+use crate::compile::proof::exposing_nonce;
 use crate::compile::route_limits::{self, Listed, RouteLimits};
 use crate::compile::sections::Sections;
 use crate::compile::{Context, request};
@@ -195,8 +196,7 @@ impl Demand {
         let sections = known.sections;
         let access = problems.required(at, "access", access);
         let access_at = at.key("access");
-        let access =
-            access.and_then(|raw| raw.compile(&access_at, &sections.issuers, context, problems));
+        let access = access.and_then(|raw| raw.compile(&access_at, sections, context, problems));
         let clients = match clients {
             Some((at, rules)) => rules.compile(&at, context, problems).map(Some),
             None => Some(None),
@@ -209,7 +209,9 @@ impl Demand {
             None => Some(RouteLimits::default()),
         };
         let cors = compile_cors(cors, &sections.cors, problems);
-        Some(DemandTerms { access: access?, clients: clients?, limits: limits?, cors: cors? })
+        let access = access?;
+        let cors = exposing_nonce(cors?, &access);
+        Some(DemandTerms { access, clients: clients?, limits: limits?, cors })
     }
 }
 

@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use http::HeaderName;
 use portcullis_limit::{Limiter, Slots};
 use portcullis_policy::{CorsPolicy, FloodGuard, UpstreamSettings};
 
 use crate::at::At;
-use crate::compile::Context;
 use crate::compile::check::non_empty;
 use crate::compile::issuers::IssuerTerms;
 use crate::compile::limits::{Counter, Limit};
 use crate::compile::names::Named;
+use crate::compile::{Context, api_keys};
 use crate::problem::Problems;
+use crate::raw::api_keys::ApiKeys;
 use crate::raw::{cors, issuers, limits, upstreams};
 use crate::read::Items;
 use crate::snapshot::FLOOD_GUARD;
@@ -20,6 +22,8 @@ use crate::snapshot::FLOOD_GUARD;
 /// What is declared, by section.
 pub(super) struct Sections {
     pub(super) issuers: Named<IssuerTerms>,
+    /// The field that carries API keys.
+    pub(super) key_field: HeaderName,
     pub(super) limits: Named<Limit>,
     pub(super) cors: Named<Arc<CorsPolicy>>,
     pub(super) upstreams: Named<Arc<UpstreamSettings>>,
@@ -29,6 +33,7 @@ impl Sections {
     /// Compiles the sections; entries with mistakes are declared all the same.
     pub(super) fn compile(
         issuers: Items<issuers::Issuer>,
+        keys: &ApiKeys,
         limits: Items<limits::Limit>,
         cors: Items<cors::Cors>,
         upstreams: Option<Items<upstreams::Upstream>>,
@@ -38,6 +43,7 @@ impl Sections {
         let (root, tree) = (At::root(), context.tree);
         let mut all = Self {
             issuers: Named::new("issuer", "issuers", tree, problems),
+            key_field: api_keys::field(keys, problems),
             limits: Named::new("limit", "limits", tree, problems),
             cors: Named::new("cors policy", "cors", tree, problems),
             upstreams: Named::new("upstream", "upstreams", tree, problems),

@@ -15,6 +15,7 @@ const USES: [(&str, &str, &str); 4] = [
 /// Notes the entries that no route names. A route that is wrong in some other way still counts, so
 /// that one mistake does not bring about a second.
 pub(crate) fn note_unused(tree: &Node, problems: &mut Problems) {
+    note_unused_keys(tree, problems);
     let routes = tree.get("routes").map(Node::items).unwrap_or_default();
     let users: Vec<&Node> = routes.iter().chain(tree.get("defaults")).collect();
     for (section, key, what) in USES {
@@ -31,6 +32,21 @@ pub(crate) fn note_unused(tree: &Node, problems: &mut Problems) {
                     .push(problem.help(format!("name it in a route's `{key}`, or take it out")));
             }
         }
+    }
+}
+
+/// Notes `api_keys` where no route takes any.
+fn note_unused_keys(tree: &Node, problems: &mut Problems) {
+    let routes = tree.get("routes").map(Node::items).unwrap_or_default();
+    let meant = |text: &str| text == "api_key" || is_near(text, "api_key");
+    let takes = |route: &Node| {
+        let any_of = route.get("access").and_then(|access| access.get("any_of"));
+        any_of.is_some_and(|any_of| any_of.mentions(&meant) || any_of.has_key(&meant))
+    };
+    if tree.get("api_keys").is_some() && !routes.iter().any(takes) {
+        let problem = Problem::new(At::root().key("api_keys"), "no route takes API keys").on_key();
+        let help = "name `api_key` in `any_of` of a route, or take the section out";
+        problems.push(problem.help(help));
     }
 }
 

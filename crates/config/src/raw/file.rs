@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::raw::admin::Admin;
+use crate::raw::api_keys::ApiKeys;
 use crate::raw::certificates::Certificates;
 use crate::raw::clients::Clients;
 use crate::raw::connections::Connections;
@@ -47,6 +48,8 @@ pub struct File {
     /// Who issues the tokens that are taken. Default: none.
     #[serde(skip_serializing_if = "Items::is_empty")]
     pub issuers: Items<Issuer>,
+    /// How API keys are sent.
+    pub api_keys: ApiKeys,
     /// Named limits, used by routes. Default: none.
     #[serde(skip_serializing_if = "Items::is_empty")]
     pub limits: Items<Limit>,
