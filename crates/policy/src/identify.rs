@@ -103,6 +103,9 @@ async fn by_token(
             let issuer = way.issuer.settings().name.to_string();
             Err(Fault::IssuerUnavailable { issuer, retry_after }.into())
         }
+        Err(failure @ TokenFailure::StateUnavailable) => {
+            Err(Fault::StateUnavailable { reason: failure.to_string().into() }.into())
+        }
     }
 }
 
