@@ -55,4 +55,5 @@ mod unix_socket;
 mod upgrade;
 mod upstream_retries;
 mod upstreams;
+mod verdicts;
 mod world;

@@ -20,6 +20,7 @@ mod permit;
 pub mod pipeline;
 mod possession;
 pub mod route;
+pub mod saw;
 mod shape;
 pub mod table;
 pub mod trace;
@@ -39,14 +40,14 @@ pub use limits::{
     AddressLimit, ConcurrentLimit, FloodGuard, PrincipalKey, PrincipalLimit, SlotKey,
 };
 pub use media::MediaType;
-pub use origin::Origin;
+pub use origin::{Lines, Origin};
 pub use pipeline::Pipeline;
 pub use portcullis_authn::identity::IdentitySigner;
 pub use portcullis_authn::{ApiKeys, ReadFrom};
 pub use possession::Bound;
 pub use route::{BodyRules, Route, RouteTimeouts};
 pub use table::{PathPattern, PathPatternError, RouteTable, RouteTableBuilder, TableError};
-pub use trace::{NoTrace, Stage, Trace};
+pub use trace::{NoTrace, Stage, Step, Steps, Trace};
 pub use transport::{CHALLENGES, Redirect, Role, ToHttps, Transport};
 pub use upgrade::UpgradeToken;
 pub use upstream::{

@@ -7,7 +7,7 @@ use portcullis_core::{
 use crate::access::{Access, Demand, TokenWay};
 use crate::certificates::demand;
 use crate::identify::Caller;
-use crate::{Origin, Route, Stage, Trace};
+use crate::{Origin, Route, Stage, Trace, saw};
 
 /// Demands the certificates that are needed on top, the scopes of one way of the principal's kind of
 /// credential, and one of the roles.
@@ -33,13 +33,11 @@ pub(crate) fn permit<T: Trace>(
         CredentialKind::ApiKey => scopes_of_key(demanded, principal, trace)?,
         CredentialKind::Token => scopes_of_token(demanded, principal, trace)?,
     };
-    trace.note(Stage::Permit, origin, || {
-        let (scopes, roles) = (principal.scopes.join(" "), principal.roles.join(", "));
-        format!("scopes [{scopes}], roles [{roles}]")
-    });
+    trace.note(Stage::Permit, origin, || saw::rights(principal));
     if roles.is_empty() || roles.iter().any(|role| principal.roles.contains(role)) {
         return Ok(());
     }
+    trace.note(Stage::Permit, demanded.origin, || saw::rights(principal));
     Err(Denial::RoleMissing { wanted: roles.clone() }.into())
 }
 
@@ -79,7 +77,7 @@ fn scopes_of_key<T: Trace>(
 }
 
 fn note_scopes<T: Trace>(principal: &Principal, origin: Origin, trace: &mut T) {
-    trace.note(Stage::Permit, origin, || format!("scopes {}", principal.scopes.join(" ")));
+    trace.note(Stage::Permit, origin, || saw::rights(principal));
 }
 
 fn has_scopes(principal: &Principal, scopes: &[String]) -> bool {

@@ -8,11 +8,9 @@ use portcullis_core::{Authority, Host, Secret};
 use serde_json::json;
 use subtle::ConstantTimeEq;
 
+use crate::decisions;
 use crate::runtime::Runtime;
 use crate::web::{self, Reply, Request};
-
-/// Decisions given where no `limit` is said, and at most.
-const DECISIONS: (usize, usize) = (100, 1000);
 
 /// What the admin listener needs.
 #[derive(Clone, Debug)]
@@ -69,19 +67,7 @@ impl Admin {
     }
 
     fn decisions(&self, query: &str) -> Reply {
-        let value = |name: &str| {
-            query.split('&').find_map(|pair| pair.split_once('=').filter(|(n, _)| *n == name))
-        };
-        let limit = match value("limit").map(|(_, limit)| limit.parse::<usize>()) {
-            None => DECISIONS.0,
-            Some(Ok(limit)) => limit.min(DECISIONS.1),
-            Some(Err(_)) => {
-                return web::json(StatusCode::BAD_REQUEST, &json!({"error": "limit is a number"}));
-            }
-        };
-        let id = value("request_id").map(|(_, id)| id);
-        let decisions = &self.runtime.recorder().decisions;
-        web::json(StatusCode::OK, &json!({"decisions": decisions.latest(limit, id)}))
+        decisions::answer(&self.runtime.recorder().decisions, query)
     }
 }
 

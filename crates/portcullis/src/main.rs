@@ -6,6 +6,7 @@ mod certificate_events;
 mod certificates;
 mod check;
 mod cli;
+mod decisions;
 mod demo;
 mod descriptors;
 mod events;

@@ -140,8 +140,7 @@ impl Process {
         let admin = running.admin.clone();
         start_keys(&running.handover, None).await;
         let runtime = Arc::new(Runtime::new(base, running, store));
-        tracing::info!(file = %runtime.store().file().display(), "the durable store is open");
-        keys::start(&runtime.api_keys(), runtime.durable()).await;
+        read_store(&runtime).await;
         let acme = acme::start(&runtime, plan.as_ref()).await;
         let mut operators = Operators::default();
         let lines = operators.set(&mut adopted, &runtime, &admin, &admin_token).await;
@@ -261,6 +260,12 @@ async fn load(
     let prepared = prepare(snapshot, &Previous::default(), kept, clock, recorder);
     let prepared = prepared.map_err(start)?;
     Ok((state, store, prepared))
+}
+
+/// What requests need of the store, from now on.
+async fn read_store(runtime: &Runtime) {
+    tracing::info!(file = %runtime.store().file().display(), "the durable store is open");
+    keys::start(&runtime.api_keys(), runtime.durable()).await;
 }
 
 /// The process to be replaced and its sockets, where that is asked for and there is one.

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_core::{ConnMeta, Denial, Fault, Principal, Refusal, RequestId, Timestamp};
-use portcullis_policy::{CorsPolicy, Decision, Endpoint, Grant, Route, UpgradeToken, Verdict};
+use portcullis_policy::{
+    CorsPolicy, Decision, Endpoint, Grant, Route, Steps, UpgradeToken, Verdict,
+};
 
 use crate::guard::{Cut, Watch};
 use crate::intake::Request;
 use crate::pool::{Lease, Target};
 use crate::record::Record;
 use crate::serving::Serving;
+use crate::stages;
 use crate::tunnel::Gate;
 
 /// One request's context. Its record is written when it is dropped, so that a request that is cut
@@ -21,6 +24,8 @@ use crate::tunnel::Gate;
 #[expect(clippy::struct_excessive_bools, reason = "each notes that something came to pass")]
 pub struct Ctx {
     pub(crate) serving: Arc<Serving>,
+    /// The stages that were asked.
+    pub(crate) steps: Steps,
     pub(crate) started: Duration,
     pub(crate) time: Timestamp,
     pub(crate) id: RequestId,
@@ -68,6 +73,8 @@ pub struct Ctx {
     pub(crate) upstream_took: Option<Duration>,
     pub(crate) status: Option<u16>,
     pub(crate) preflight: bool,
+    /// Whether the verdict was an answer of ours, and no refusal.
+    pub(crate) answered: bool,
     /// Whether it was an authority's, and never judged.
     pub(crate) for_authority: bool,
     pub(crate) aborted: bool,
@@ -110,6 +117,7 @@ impl Ctx {
         let (started, time) = (serving.clock.monotonic(), serving.clock.now());
         Self {
             serving,
+            steps: Steps::default(),
             started,
             time,
             id: RequestId::new(time),
@@ -148,6 +156,7 @@ impl Ctx {
             upstream_took: None,
             status: None,
             preflight: false,
+            answered: false,
             for_authority: false,
             aborted: false,
             finished: false,
@@ -174,6 +183,7 @@ impl Ctx {
         self.route = route;
         self.cors = cors;
         self.principal = principal;
+        self.answered = stages::is_own_answer(&verdict);
         verdict
     }
 

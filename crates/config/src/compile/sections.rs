@@ -12,6 +12,7 @@ use crate::compile::check::non_empty;
 use crate::compile::issuers::IssuerTerms;
 use crate::compile::limits::{Counter, Limit};
 use crate::compile::names::Named;
+use crate::compile::unused::note_unused;
 use crate::compile::{Context, api_keys};
 use crate::problem::Problems;
 use crate::raw::api_keys::ApiKeys;
@@ -29,21 +30,24 @@ pub(super) struct Sections {
     pub(super) upstreams: Named<Arc<UpstreamSettings>>,
 }
 
-impl Sections {
+/// The sections as they are written.
+pub(super) struct Declared {
+    pub(super) issuers: Items<issuers::Issuer>,
+    pub(super) api_keys: ApiKeys,
+    pub(super) limits: Items<limits::Limit>,
+    pub(super) cors: Items<cors::Cors>,
+    pub(super) upstreams: Option<Items<upstreams::Upstream>>,
+}
+
+impl Declared {
     /// Compiles the sections; entries with mistakes are declared all the same.
-    pub(super) fn compile(
-        issuers: Items<issuers::Issuer>,
-        keys: &ApiKeys,
-        limits: Items<limits::Limit>,
-        cors: Items<cors::Cors>,
-        upstreams: Option<Items<upstreams::Upstream>>,
-        context: &Context<'_>,
-        problems: &mut Problems,
-    ) -> Self {
+    pub(super) fn compile(self, context: &Context<'_>, problems: &mut Problems) -> Sections {
+        note_unused(context.tree, problems);
+        let Self { issuers, api_keys, limits, cors, upstreams } = self;
         let (root, tree) = (At::root(), context.tree);
-        let mut all = Self {
+        let mut all = Sections {
             issuers: Named::new("issuer", "issuers", tree, problems),
-            key_field: api_keys::field(keys, problems),
+            key_field: api_keys::field(&api_keys, problems),
             limits: Named::new("limit", "limits", tree, problems),
             cors: Named::new("cors policy", "cors", tree, problems),
             upstreams: Named::new("upstream", "upstreams", tree, problems),
@@ -65,7 +69,9 @@ impl Sections {
         }
         all
     }
+}
 
+impl Sections {
     /// Every counter, the flood guard's among them.
     pub(super) fn limiters(&self, flood: Option<&FloodGuard>) -> HashMap<Arc<str>, Limiter> {
         let limits = self.limits.compiled().iter();

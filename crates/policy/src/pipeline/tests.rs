@@ -22,7 +22,7 @@ use super::*;
 use crate::hosts::HostEntry;
 use crate::limits::{AddressLimit, PrincipalLimit};
 use crate::{
-    BodyRules, ClientRules, CookieRules, Demand, Forward, IdentityRules, MediaType, NoTrace,
+    BodyRules, ClientRules, CookieRules, Demand, Forward, IdentityRules, Lines, MediaType, NoTrace,
     OriginPattern, PathPattern, PrincipalKey, Role, RouteTableBuilder, RouteTimeouts, ToHttps,
     TokenMode, TokenWay, UpstreamSettings, UpstreamTimeouts,
 };
@@ -166,6 +166,7 @@ fn pipeline(routes: Vec<(&str, Route)>) -> Pipeline {
         default_cors: None,
         default_headers: Arc::new(HeaderPolicy::default()),
         routes: table.finish(),
+        lines: Lines::default(),
     }
 }
 
