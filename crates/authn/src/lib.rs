@@ -5,6 +5,7 @@
 //! every request. The keys of an issuer live in a [`KeyCache`], which outlives a reload.
 
 pub mod bearer;
+pub mod dpop;
 pub mod identity;
 
 mod alg;
@@ -43,6 +44,7 @@ pub use api_keys::{
 };
 pub use binding::Binding;
 pub use certificate::{CLIENT_CERTIFICATE, of_certificate};
+pub use dpop::{DpopProofs, ProofFailure, ProofStatus};
 pub use error::{AuthnError, TokenFailure};
 pub use issuer::Issuer;
 pub use key_cache::{KeyCache, KeyStatus};

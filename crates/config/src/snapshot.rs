@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use ipnet::IpNet;
-use portcullis_authn::{ApiKeys, Issuer, KeyCache};
+use portcullis_authn::{ApiKeys, DpopProofs, Issuer, KeyCache};
 use portcullis_core::Secret;
 use portcullis_limit::{Limiter, Slots};
 use portcullis_policy::{Pipeline, Role, UpstreamSettings};
@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub keys: HashMap<Arc<str>, KeyCache>,
     /// The API keys.
     pub api_keys: ApiKeyTerms,
+    /// DPoP proofs that were seen: what a later snapshot takes over.
+    pub dpop: Arc<DpopProofs>,
     /// Counters by name of their limit, the flood guard's as [`FLOOD_GUARD`]: what a later snapshot
     /// takes over.
     pub limiters: HashMap<Arc<str>, Limiter>,

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use http::HeaderName;
-use portcullis_authn::{ApiKeys, Issuer};
+use portcullis_authn::{ApiKeys, DpopProofs, Issuer};
 use portcullis_core::{AlternativeName, Challenge, ChallengeError, Scheme, Schemes};
 
 use crate::Origin;
+use crate::cel::RoutePolicy;
 
 /// Who may call a route. There is no default: the file says it in words.
 #[derive(Clone, Debug)]
@@ -35,6 +36,10 @@ pub struct Demand {
     pub anonymous: bool,
     /// Roles of which the principal needs one; empty: none needed.
     pub roles: Vec<String>,
+    /// Policies that must all be true.
+    pub policies: Vec<RoutePolicy>,
+    /// The DPoP proofs that were seen; there where one of `tokens` takes any.
+    pub dpop: Option<Arc<DpopProofs>>,
     /// What a challenge names.
     pub schemes: Schemes,
     /// The line of `access`.
@@ -93,13 +98,19 @@ impl Access {
 
 impl Demand {
     /// What a refusal asks for: every scheme that would do, and the scopes where there is but one
-    /// answer to which.
+    /// answer to which. What is wrong with a token is said of the scheme it came by, or of the other
+    /// one for tokens where that would not do.
     pub fn challenge(&self, error: Option<(Scheme, ChallengeError)>) -> Box<Challenge> {
         let scope = match &*self.tokens {
             [way] => way.scopes.join(" "),
             _ => String::new(),
         };
         let schemes = self.schemes.clone();
+        let error = error.map(|(scheme, error)| match scheme {
+            Scheme::Bearer if !schemes.bearer && schemes.dpop.is_some() => (Scheme::Dpop, error),
+            Scheme::Dpop if schemes.dpop.is_none() => (Scheme::Bearer, error),
+            Scheme::ApiKey | Scheme::Bearer | Scheme::Dpop => (scheme, error),
+        });
         Box::new(Challenge { schemes, error, scope, ..Challenge::default() })
     }
 }

@@ -13,8 +13,8 @@ use portcullis_authn::{KeyFailure, ReadFrom, TokenFailure, unverified_issuer};
 use portcullis_core::forwarded::ClientView;
 use portcullis_core::{ChallengeError, ConnMeta, Denial, Fault, Head, Principal, Refusal, Scheme};
 
-use crate::possession::Bound;
-use crate::{Demand, KeyWay, TokenWay, certificates, possession};
+use crate::possession::{self, Bound, Presented};
+use crate::{Demand, KeyWay, TokenWay, certificates};
 
 /// What a request sent to say who it is.
 enum Sent<'h> {
@@ -29,6 +29,7 @@ enum Sent<'h> {
 struct Found<'h> {
     token: Cow<'h, str>,
     place: &'h ReadFrom,
+    scheme: Scheme,
 }
 
 /// Who calls, and how that became known.
@@ -54,8 +55,8 @@ pub async fn identify(
     match find(demand, head)? {
         None => Ok(certificates::identify(&demand.certificates, conn)),
         Some(Sent::Key(way, value)) => by_key(demand, way, value, client).map(Some),
-        Some(Sent::NoToken(reason)) => Err(invalid(demand, reason).into()),
-        Some(Sent::Token(found)) => by_token(demand, &found, conn).await.map(Some),
+        Some(Sent::NoToken(reason)) => Err(invalid(demand, Scheme::Bearer, reason).into()),
+        Some(Sent::Token(found)) => by_token(demand, &found, (head, conn)).await.map(Some),
     }
 }
 
@@ -80,18 +81,23 @@ fn by_key(
     }
 }
 
-async fn by_token(demand: &Demand, found: &Found<'_>, conn: &ConnMeta) -> Result<Caller, Refusal> {
+async fn by_token(
+    demand: &Demand,
+    found: &Found<'_>,
+    from: (&Head<'_>, &ConnMeta),
+) -> Result<Caller, Refusal> {
     let Some(way) = choose(&demand.tokens, found) else {
-        return Err(invalid(demand, "no issuer of this route issued the token").into());
+        let reason = "no issuer of this route issued the token";
+        return Err(invalid(demand, found.scheme, reason).into());
     };
     match way.issuer.verify(&found.token).await {
         Ok(principal) => {
-            let bound = possession::judge(way, &principal, conn);
-            let bound = bound.map_err(|reason| invalid(demand, reason))?;
+            let presented = Presented { token: &found.token, scheme: found.scheme };
+            let bound = possession::judge(demand, way, &principal, presented, from)?;
             let ambient = matches!(found.place, ReadFrom::Cookie(_));
             Ok(Caller { principal, ambient, bound })
         }
-        Err(TokenFailure::Invalid(reason)) => Err(invalid(demand, reason).into()),
+        Err(TokenFailure::Invalid(reason)) => Err(invalid(demand, found.scheme, reason).into()),
         Err(TokenFailure::KeysUnavailable { retry_after }) => {
             let issuer = way.issuer.settings().name.to_string();
             Err(Fault::IssuerUnavailable { issuer, retry_after }.into())
@@ -111,8 +117,8 @@ pub fn missing(demand: &Demand, conn: &ConnMeta) -> Denial {
     Denial::CredentialMissing { challenge: demand.challenge(None) }
 }
 
-fn invalid(demand: &Demand, reason: impl Into<Cow<'static, str>>) -> Denial {
-    let error = Some((Scheme::Bearer, ChallengeError::InvalidToken));
+fn invalid(demand: &Demand, scheme: Scheme, reason: impl Into<Cow<'static, str>>) -> Denial {
+    let error = Some((scheme, ChallengeError::InvalidToken));
     Denial::CredentialInvalid { challenge: demand.challenge(error), reason: reason.into() }
 }
 
@@ -139,9 +145,14 @@ fn find_key<'h>(demand: &'h Demand, head: &Head<'h>) -> Result<Option<Sent<'h>>,
 }
 
 fn find_explicit<'h>(place: &'h ReadFrom, head: &Head<'h>) -> Result<Option<Sent<'h>>, Denial> {
+    let mut scheme = Scheme::Bearer;
     let token = match place {
         ReadFrom::Authorization => match bearer::from_authorization(head.headers) {
             Bearer::Absent => return Ok(None),
+            Bearer::Dpop(token) => {
+                scheme = Scheme::Dpop;
+                Cow::Borrowed(token)
+            }
             Bearer::Malformed(reason) => return Ok(Some(Sent::NoToken(reason))),
             Bearer::Token(token) => Cow::Borrowed(token),
         },
@@ -154,14 +165,14 @@ fn find_explicit<'h>(place: &'h ReadFrom, head: &Head<'h>) -> Result<Option<Sent
         }
         ReadFrom::Cookie(_) => return Ok(None),
     };
-    Ok(Some(Sent::Token(Found { token, place })))
+    Ok(Some(Sent::Token(Found { token, place, scheme })))
 }
 
 fn find_ambient<'h>(ways: &'h [TokenWay], head: &Head<'h>) -> Option<Found<'h>> {
     places(ways).find_map(|place| match place {
         ReadFrom::Cookie(name) => {
             let token = Cow::Borrowed(bearer::from_cookie(head.headers, name)?);
-            Some(Found { token, place })
+            Some(Found { token, place, scheme: Scheme::Bearer })
         }
         ReadFrom::Authorization | ReadFrom::Query(_) => None,
     })

@@ -27,11 +27,11 @@ pub(crate) fn permit<T: Trace>(
         });
         shown?;
     }
-    let Some(Caller { principal, .. }) = caller else { return Ok(()) };
+    let Some(Caller { principal, bound, .. }) = caller else { return Ok(()) };
     let origin = match principal.credential {
         CredentialKind::Certificate => return Ok(()),
         CredentialKind::ApiKey => scopes_of_key(demanded, principal, trace)?,
-        CredentialKind::Token => scopes_of_token(demanded, principal, trace)?,
+        CredentialKind::Token => scopes_of_token(demanded, principal, bound.key, trace)?,
     };
     trace.note(Stage::Permit, origin, || saw::rights(principal));
     if roles.is_empty() || roles.iter().any(|role| principal.roles.contains(role)) {
@@ -45,6 +45,7 @@ pub(crate) fn permit<T: Trace>(
 fn scopes_of_token<T: Trace>(
     demanded: &Demand,
     principal: &Principal,
+    is_dpop: bool,
     trace: &mut T,
 ) -> Result<Origin, Refusal> {
     let Demand { tokens, origin, .. } = demanded;
@@ -56,7 +57,8 @@ fn scopes_of_token<T: Trace>(
     let first = tokens.iter().find(of_issuer);
     note_scopes(principal, first.map_or(*origin, |way| way.origin), trace);
     let scope = first.map(|way| way.scopes.join(" ")).unwrap_or_default();
-    let error = Some((Scheme::Bearer, ChallengeError::InsufficientScope));
+    let scheme = if is_dpop { Scheme::Dpop } else { Scheme::Bearer };
+    let error = Some((scheme, ChallengeError::InsufficientScope));
     let challenge = Box::new(Challenge { scope, ..*demanded.challenge(error) });
     Err(Denial::ScopeMissing { challenge }.into())
 }

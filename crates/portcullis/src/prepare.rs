@@ -20,6 +20,7 @@ use portcullis_tls::acme::{AcmePlan, Challenges};
 use portcullis_tls::{CertificateStore, ClientTrusts, TlsAcceptor, TlsPlan};
 use thiserror::Error;
 
+use crate::admin_client::TOKEN_FILE;
 use crate::runtime::Running;
 
 /// Why a compiled file cannot serve.
@@ -117,6 +118,7 @@ pub(crate) fn prepare(
         slots: snapshot.slots,
         keys: snapshot.keys,
         api_keys: snapshot.api_keys.keys,
+        dpop: snapshot.dpop,
         clock: clock.clone(),
     };
     let running = Running {
@@ -265,7 +267,7 @@ fn signer(
 fn made_token(state: &StateFolder) -> Result<Secret, PrepareError> {
     let drawn = random::bytes::<32>().ok_or(PrepareError::Random)?;
     let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(drawn);
-    Ok(state.read_or_create("admin.token", || text.into_bytes())?)
+    Ok(state.read_or_create(TOKEN_FILE, || text.into_bytes())?)
 }
 
 fn connection_settings(terms: &ConnectionTerms) -> ConnectionSettings {

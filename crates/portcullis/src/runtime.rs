@@ -277,6 +277,7 @@ impl Runtime {
             raise(&metrics.evictions.with_label_values(&by), limiter.evictions());
             raise(&metrics.overflows.with_label_values(&by), limiter.overflows());
         }
+        self.metrics.dpop.show(running.handover.dpop.status());
         for (name, slots) in &running.handover.slots {
             let held = i64::try_from(slots.held()).unwrap_or(i64::MAX);
             self.metrics.limits.slots.with_label_values(&[&**name]).set(held);

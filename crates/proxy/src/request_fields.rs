@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use portcullis_core::request_id::REQUEST_ID_HEADER;
-use portcullis_policy::{Access, Endpoint, Grant, HostHeader, ReadFrom, TokenMode};
+use portcullis_policy::{Access, DPOP_FIELD, Endpoint, Grant, HostHeader, ReadFrom, TokenMode};
 
 use crate::ctx::{Ctx, Manner};
 use crate::identity_fields::{self, Known};
@@ -193,6 +193,7 @@ fn strip_credentials(grant: &Grant, req: &mut RequestHeader) -> Result<()> {
         return Ok(());
     }
     req.remove_header(&header::AUTHORIZATION);
+    req.remove_header(DPOP_FIELD);
     for name in token_places(grant).filter_map(|place| match place {
         ReadFrom::Cookie(name) => Some(name),
         ReadFrom::Authorization | ReadFrom::Query(_) => None,

@@ -1,18 +1,28 @@
 //! `access` of a route.
 
+use portcullis_authn::Possession;
+use portcullis_authn::dpop::ALGORITHMS;
 use portcullis_core::Schemes;
 use portcullis_policy::{Access, CertificateWay, Demand, KeyWay, TokenWay};
 
 use crate::at::At;
 use crate::compile::check::{non_empty, texts};
 use crate::compile::sections::Sections;
-use crate::compile::{Context, access_certificates, api_keys};
+use crate::compile::{Context, access_certificates, api_keys, proof};
 use crate::problem::{Problem, Problems};
 use crate::raw::access as raw;
 use crate::read::Items;
 
 impl raw::Access {
-    /// Compiles the demand of a route.
+    /// The names of its policies, which need to know the route's path.
+    pub(super) fn take_policies(&mut self) -> Option<Items<String>> {
+        match self {
+            Self::Public => None,
+            Self::Rules(rules) => rules.policies.take(),
+        }
+    }
+
+    /// Compiles the demand of a route, but for its policies.
     pub(super) fn compile(
         self,
         at: &At,
@@ -45,7 +55,7 @@ impl raw::Rules {
         context: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<Access> {
-        let Self { any_of, also, roles } = self;
+        let Self { any_of, also, roles, policies: _ } = self;
         let any_of = problems.required(at, "any_of", any_of);
         let any_of_at = at.key("any_of");
         let any_of = any_of.and_then(|list| non_empty(list, &any_of_at, problems));
@@ -77,10 +87,33 @@ impl raw::Rules {
         }
         let origin = context.origin(at);
         let api_key = api_keys.as_ref().map(|way| way.field.as_str().into());
-        let schemes = Schemes { bearer: !tokens.is_empty(), api_key, ..Schemes::default() };
-        let demand =
-            Demand { tokens, api_keys, certificates, also, anonymous, roles, schemes, origin };
+        let schemes = Schemes { api_key, ..schemes(&tokens) };
+        let dpop = proof::memory(&tokens, context);
+        let demand = Demand {
+            tokens,
+            api_keys,
+            certificates,
+            also,
+            anonymous,
+            roles,
+            policies: Vec::new(),
+            dpop,
+            schemes,
+            origin,
+        };
         Some(Access::AnyOf(demand))
+    }
+}
+
+/// The ways to send a token.
+fn schemes(tokens: &[TokenWay]) -> Schemes {
+    let takes = |wanted: fn(Possession) -> bool| {
+        tokens.iter().any(|way| wanted(way.issuer.settings().proof.dpop))
+    };
+    Schemes {
+        bearer: takes(|dpop| dpop != Possession::Required),
+        dpop: takes(|dpop| dpop != Possession::None).then(|| ALGORITHMS.into()),
+        api_key: None,
     }
 }
 

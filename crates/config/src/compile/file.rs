@@ -51,6 +51,7 @@ impl File {
             defaults,
             issuers,
             api_keys,
+            policies,
             limits,
             upstreams,
             cors,
@@ -63,15 +64,14 @@ impl File {
         let listeners = listeners::compile(listeners, context, problems);
         let edge = Edge { connections, hosts, certificates, clients };
         let edge = edge.compile(listeners.as_deref(), context, problems);
-        let declared = Declared { issuers, api_keys, limits, cors, upstreams };
+        let declared = Declared { issuers, api_keys, policies, limits, cors, upstreams };
         let sections = declared.compile(context, problems);
-        let served = Served { defaults, identity, routes };
-        let served = served.compile(&edge.hosts, &sections, context, problems);
         let plans = listeners.as_deref().unwrap_or_default();
         let operators = Operators { state, admin, telemetry }.compile(plans, context, problems);
+        let served = Served { defaults, identity, routes };
+        let served = served.compile(&edge.hosts, &sections, context, problems)?;
         let EdgeTerms { hosts, tls, clients, connections } = edge;
         let ClientTerms { clients, flood } = clients?;
-        let served = served?;
         let flood = flood.map(|quota| flood_guard(quota, context));
         let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
         let issuers = sections.issuers.into_compiled();
@@ -85,6 +85,7 @@ impl File {
             tls: tls?,
             connections: connections?,
             keys: issuers.iter().map(keys_of).collect(),
+            dpop: Arc::clone(&context.options.handover.dpop),
             issuers: issuers.into_iter().map(|(name, terms)| (name, terms.issuer)).collect(),
             limiters,
             slots,
@@ -123,6 +124,7 @@ fn flood_guard(quota: Quota, context: &Context<'_>) -> FloodGuard {
     FloodGuard { limiter: limiter(quota, context), origin }
 }
 
+/// What is asked of the file as a whole.
 fn check_version(version: Option<u32>, problems: &mut Problems) {
     let at = At::root();
     if let Some(version) = problems.required(&at, "version", version)

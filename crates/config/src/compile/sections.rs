@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use portcullis_limit::{Limiter, Slots};
+use portcullis_policy::cel::Policy;
 use portcullis_policy::{CorsPolicy, FloodGuard, UpstreamSettings};
 
 use crate::at::At;
@@ -13,11 +14,11 @@ use crate::compile::issuers::IssuerTerms;
 use crate::compile::limits::{Counter, Limit};
 use crate::compile::names::Named;
 use crate::compile::unused::note_unused;
-use crate::compile::{Context, api_keys};
+use crate::compile::{Context, api_keys, policies};
 use crate::problem::Problems;
 use crate::raw::api_keys::ApiKeys;
 use crate::raw::{cors, issuers, limits, upstreams};
-use crate::read::Items;
+use crate::read::{Entries, Items};
 use crate::snapshot::FLOOD_GUARD;
 
 /// What is declared, by section.
@@ -25,6 +26,7 @@ pub(super) struct Sections {
     pub(super) issuers: Named<IssuerTerms>,
     /// The field that carries API keys.
     pub(super) key_field: HeaderName,
+    pub(super) policies: Named<Arc<Policy>>,
     pub(super) limits: Named<Limit>,
     pub(super) cors: Named<Arc<CorsPolicy>>,
     pub(super) upstreams: Named<Arc<UpstreamSettings>>,
@@ -34,6 +36,7 @@ pub(super) struct Sections {
 pub(super) struct Declared {
     pub(super) issuers: Items<issuers::Issuer>,
     pub(super) api_keys: ApiKeys,
+    pub(super) policies: Entries<String>,
     pub(super) limits: Items<limits::Limit>,
     pub(super) cors: Items<cors::Cors>,
     pub(super) upstreams: Option<Items<upstreams::Upstream>>,
@@ -43,11 +46,12 @@ impl Declared {
     /// Compiles the sections; entries with mistakes are declared all the same.
     pub(super) fn compile(self, context: &Context<'_>, problems: &mut Problems) -> Sections {
         note_unused(context.tree, problems);
-        let Self { issuers, api_keys, limits, cors, upstreams } = self;
+        let Self { issuers, api_keys: keys, policies, limits, cors, upstreams } = self;
         let (root, tree) = (At::root(), context.tree);
         let mut all = Sections {
             issuers: Named::new("issuer", "issuers", tree, problems),
-            key_field: api_keys::field(&api_keys, problems),
+            key_field: api_keys::field(&keys, problems),
+            policies: Named::of_keys("policy", "policies", tree),
             limits: Named::new("limit", "limits", tree, problems),
             cors: Named::new("cors policy", "cors", tree, problems),
             upstreams: Named::new("upstream", "upstreams", tree, problems),
@@ -61,6 +65,7 @@ impl Declared {
         for (at, raw) in cors.into_at(&root.key("cors")) {
             all.cors.extend(raw.compile(&at, context, problems));
         }
+        policies::compile(policies, &mut all.policies, context, problems);
         let at = root.key("upstreams");
         let upstreams = problems.required(&root, "upstreams", upstreams);
         let upstreams = upstreams.and_then(|list| non_empty(list, &at, problems));
