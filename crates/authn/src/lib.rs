@@ -23,6 +23,7 @@ mod key_set;
 #[cfg(test)]
 mod mutations;
 mod principal;
+mod revocations;
 mod roca;
 mod schedule;
 mod settings;
@@ -48,5 +49,9 @@ pub use dpop::{DpopProofs, ProofFailure, ProofStatus};
 pub use error::{AuthnError, TokenFailure};
 pub use issuer::Issuer;
 pub use key_cache::{KeyCache, KeyStatus};
+pub use revocations::{
+    MAXIMUM as MAXIMUM_REVOCATIONS, NewRevocation, Revocation, RevocationError, Revocations,
+    Revoked,
+};
 pub use settings::{ClaimPaths, IssuerSettings, KeySource, Possession, Proof, ReadFrom, Refresh};
 pub use unverified::unverified_issuer;
