@@ -15,6 +15,7 @@ use crate::counting::{
 };
 use crate::identify::{Caller, identify, missing};
 use crate::permit::permit;
+use crate::policies::admit_policies;
 use crate::shape::{admit_route_client, admit_shape};
 use crate::table::Found;
 use crate::transport::Arrival;
@@ -107,6 +108,7 @@ impl Pipeline {
         known.principal.clone_from(&principal);
         admit_principal_limits(&route, principal.as_deref(), trace, &mut known.standings)?;
         permit(&route, caller.as_ref(), conn, trace)?;
+        admit_policies(&route, principal.as_deref(), head, client, trace)?;
         let upgrade = judge_upgrade(&route, head, ambient, trace)?;
         let slots = admit_concurrent_limits(&route, &key, principal.as_deref(), trace)?;
         Ok(Verdict::Forward(Grant::new(route, principal, upgrade, slots)))
