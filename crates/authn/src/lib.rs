@@ -25,6 +25,7 @@ mod roca;
 mod schedule;
 mod settings;
 mod source;
+mod stand_in;
 mod strict_json;
 #[cfg(test)]
 mod test_server;
@@ -42,4 +43,5 @@ pub use error::{AuthnError, TokenFailure};
 pub use issuer::Issuer;
 pub use key_cache::{KeyCache, KeyStatus};
 pub use settings::{ClaimPaths, IssuerSettings, KeySource, Possession, Proof, ReadFrom, Refresh};
+pub use stand_in::StandIn;
 pub use unverified::unverified_issuer;
