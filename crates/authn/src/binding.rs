@@ -54,6 +54,29 @@ impl<'c> Binding<'c> {
             },
         }
     }
+
+    /// Judges the part about keys; `is_dpop` is whether the token was sent as one that is bound to a
+    /// key. Gives the key of which a proof must be there.
+    pub fn judge_key(
+        &self,
+        demanded: Possession,
+        is_dpop: bool,
+    ) -> Result<Option<&'c str>, &'static str> {
+        match (self.key, demanded) {
+            (Some(_), Possession::None) => {
+                Err("the token is bound to a key, of which no proof is asked for")
+            }
+            (None, Possession::Required) => Err("the token is not bound to a key"),
+            (None, Possession::None | Possession::Optional) if is_dpop => {
+                Err("the token was sent as one that is bound to a key, and is not")
+            }
+            (None, Possession::None | Possession::Optional) => Ok(None),
+            (Some(_), Possession::Optional | Possession::Required) if !is_dpop => {
+                Err("the token is bound to a key, and was sent as a bearer token")
+            }
+            (Some(key), Possession::Optional | Possession::Required) => Ok(Some(key)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -131,6 +154,37 @@ mod tests {
             check(mine, demanded, other, Err("the token is bound to another certificate"));
             let reason = "the token is bound to a certificate, and none was shown";
             check(mine, demanded, None, Err(reason));
+        }
+    }
+
+    #[test]
+    fn a_key_is_judged_as_the_issuer_demands() {
+        use Possession::{None as Off, Optional, Required};
+
+        #[track_caller]
+        fn check(
+            bound: Option<&str>,
+            demanded: Possession,
+            is_dpop: bool,
+            expected: Result<Option<&str>, &'static str>,
+        ) {
+            let binding = Binding { certificate: None, key: bound };
+            assert_eq!(binding.judge_key(demanded, is_dpop), expected);
+        }
+        for demanded in [Off, Optional] {
+            check(None, demanded, false, Ok(None));
+            let reason = "the token was sent as one that is bound to a key, and is not";
+            check(None, demanded, true, Err(reason));
+        }
+        for is_dpop in [false, true] {
+            check(None, Required, is_dpop, Err("the token is not bound to a key"));
+            let reason = "the token is bound to a key, of which no proof is asked for";
+            check(Some("k"), Off, is_dpop, Err(reason));
+        }
+        for demanded in [Optional, Required] {
+            check(Some("k"), demanded, true, Ok(Some("k")));
+            let reason = "the token is bound to a key, and was sent as a bearer token";
+            check(Some("k"), demanded, false, Err(reason));
         }
     }
 }

@@ -49,6 +49,10 @@ pub struct IssuerSettings {
 pub struct Proof {
     /// The certificate of the connection (RFC 8705 §3).
     pub certificate: Possession,
+    /// A key, by which each request is signed (RFC 9449).
+    pub dpop: Possession,
+    /// Whether each proof by the key needs a nonce that was given out here.
+    pub nonce_required: bool,
 }
 
 /// Whether tokens are bound to something that their holder has.

@@ -15,6 +15,7 @@ use crate::counting::{
 };
 use crate::identify::{Caller, identify, missing};
 use crate::permit::permit;
+use crate::policies::admit_policies;
 use crate::shape::{admit_route_client, admit_shape};
 use crate::table::Found;
 use crate::transport::Arrival;
@@ -52,6 +53,7 @@ struct Known {
     route: Option<Arc<Route>>,
     cors: Option<Arc<CorsPolicy>>,
     principal: Option<Arc<Principal>>,
+    nonce: Option<Arc<str>>,
     standings: Standings,
 }
 
@@ -72,8 +74,8 @@ impl Pipeline {
         let mut known = Known::default();
         let walk = self.walk(head, conn, client, trace, &mut known).await;
         let verdict = walk.unwrap_or_else(Verdict::Deny);
-        let Known { route, cors, principal, standings } = known;
-        Decision { verdict, route, cors, principal, standings }
+        let Known { route, cors, principal, nonce, standings } = known;
+        Decision { verdict, route, cors, principal, nonce, standings }
     }
 
     async fn walk<T: Trace>(
@@ -99,12 +101,14 @@ impl Pipeline {
         };
         admit_shape(&route, head, client, trace)?;
         admit_address_limits(&route, &key, trace, &mut known.standings)?;
-        let caller = identify_caller(&route, head, conn, trace).await?;
+        let caller = identify_caller(&route, head, conn, client, trace).await?;
         let ambient = caller.as_ref().is_some_and(|caller| caller.ambient);
         let principal = caller.as_ref().map(|caller| Arc::clone(&caller.principal));
+        known.nonce = caller.as_ref().and_then(|caller| caller.bound.nonce.clone());
         known.principal.clone_from(&principal);
         admit_principal_limits(&route, principal.as_deref(), trace, &mut known.standings)?;
         permit(&route, caller.as_ref(), conn, trace)?;
+        admit_policies(&route, principal.as_deref(), head, client, trace)?;
         let upgrade = judge_upgrade(&route, head, ambient, trace)?;
         let slots = admit_concurrent_limits(&route, &key, principal.as_deref(), trace)?;
         Ok(Verdict::Forward(Grant::new(route, principal, upgrade, slots)))
@@ -325,6 +329,7 @@ async fn identify_caller<T: Trace>(
     route: &Route,
     head: &Head<'_>,
     conn: &ConnMeta,
+    client: &ClientView,
     trace: &mut T,
 ) -> Result<Option<Caller>, Refusal> {
     let demand = match &route.access {
@@ -334,7 +339,7 @@ async fn identify_caller<T: Trace>(
             return Ok(None);
         }
     };
-    let identified = identify(demand, head, conn).await;
+    let identified = identify(demand, head, conn, client).await;
     trace.note(Stage::Identify, demand.origin, || match &identified {
         Ok(Some(Caller { principal, bound, .. })) => {
             format!("{}{bound}", saw::principal(principal))

@@ -4,20 +4,16 @@ use http::StatusCode;
 use portcullis_proxy::{Decisions, Wanted};
 use serde_json::json;
 
-use crate::web::{self, Reply};
+use crate::admin::{AdminError, Answer};
 
 /// Decisions given where no `limit` is said, and at most.
 const LIMIT: (usize, usize) = (100, 1000);
 
 /// Answers for a query. What is not understood is refused: an operator who mistypes a filter must not
 /// read its absence as "there were none".
-pub(crate) fn answer(decisions: &Decisions, query: &str) -> Reply {
-    match read(query) {
-        Ok((limit, wanted)) => {
-            web::json(StatusCode::OK, &json!({"decisions": decisions.latest(limit, &wanted)}))
-        }
-        Err(reason) => web::json(StatusCode::BAD_REQUEST, &json!({"error": reason})),
-    }
+pub(crate) fn answer(decisions: &Decisions, query: &str) -> Answer {
+    let (limit, wanted) = read(query).map_err(AdminError::bad)?;
+    Ok((StatusCode::OK, json!({"decisions": decisions.latest(limit, &wanted)})))
 }
 
 fn read(query: &str) -> Result<(usize, Wanted), String> {

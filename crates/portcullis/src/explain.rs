@@ -5,6 +5,7 @@ mod render;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use portcullis_authn::{DpopProofs, dpop};
 use portcullis_config::{LoadOptions, Loaded};
 use portcullis_core::{Authority, Clock, ConnMeta, Timestamp, TlsMeta};
 
@@ -36,7 +37,8 @@ pub(crate) fn explain(args: &ExplainArgs) -> ExitCode {
 
 async fn explained(args: &ExplainArgs) -> Result<(String, bool), Unusable> {
     let clock = clock(args)?;
-    let options = LoadOptions::new(clock.clone());
+    let mut options = LoadOptions::new(clock.clone());
+    options.handover.dpop = Arc::new(DpopProofs::rehearsal(clock.clone()));
     let loaded = portcullis_config::load(&args.config, &options);
     let Loaded { snapshot, .. } = loaded.map_err(|report| Unusable(report.render_text(false)))?;
     for keys in snapshot.keys.values() {
@@ -77,8 +79,10 @@ fn trial(args: &ExplainArgs) -> Result<Trial, Unusable> {
         trial.field(name.trim(), value.trim()).map_err(Unusable)?;
     }
     if let Some(token) = token(args)? {
-        let bearer = format!("Bearer {}", token.trim());
-        trial.field("authorization", &bearer).map_err(Unusable)?;
+        let has_proof = trial.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(dpop::FIELD));
+        let scheme = if has_proof { "DPoP" } else { "Bearer" };
+        let value = format!("{scheme} {}", token.trim());
+        trial.field("authorization", &value).map_err(Unusable)?;
     }
     Ok(trial)
 }

@@ -2,6 +2,8 @@
 
 mod acme;
 mod admin;
+#[cfg_attr(not(test), expect(dead_code, reason = "for the commands that change something"))]
+mod admin_client;
 mod certificate_events;
 mod certificates;
 mod check;
@@ -13,6 +15,7 @@ mod events;
 mod explain;
 mod explain_handshake;
 mod handover;
+mod keys;
 mod listeners;
 mod logs;
 mod operators;

@@ -38,6 +38,8 @@ pub struct Ctx {
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) cors: Option<Arc<CorsPolicy>>,
     pub(crate) principal: Option<Arc<Principal>>,
+    /// What the client's next DPoP proof should contain.
+    pub(crate) nonce: Option<http::HeaderValue>,
     pub(crate) rate_fields: Vec<(http::HeaderName, http::HeaderValue)>,
     pub(crate) grant: Option<Grant>,
     pub(crate) refusal: Option<Refusal>,
@@ -130,6 +132,7 @@ impl Ctx {
             route: None,
             cors: None,
             principal: None,
+            nonce: None,
             rate_fields: Vec::new(),
             grant: None,
             refusal: None,
@@ -178,7 +181,8 @@ impl Ctx {
 impl Ctx {
     /// Keeps what was learnt for the answer and the record.
     pub(crate) fn note_decision(&mut self, decision: Decision) -> Verdict {
-        let Decision { verdict, route, cors, principal, standings } = decision;
+        let Decision { verdict, route, cors, principal, nonce, standings } = decision;
+        self.nonce = nonce.and_then(|nonce| http::HeaderValue::try_from(&*nonce).ok());
         self.rate_fields = portcullis_policy::limits::fields(&standings);
         self.route = route;
         self.cors = cors;

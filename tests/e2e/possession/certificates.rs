@@ -79,7 +79,7 @@ impl Parties {
 fn ask(client: &Client, path: &str, token: &str) -> (Answer, bool) {
     let mark = marker("possession");
     let request = Request::get(path).field("x-marker", &mark);
-    let answer = client.send(&request.field("authorization", &format!("Bearer {token}")));
+    let answer = client.send(&request.bearer(token));
     let came_through = !PARTIES.upstream.seen(&mark).is_empty();
     (answer, came_through)
 }
@@ -114,7 +114,7 @@ fn a_bound_token_is_good_over_its_own_certificate_alone() {
         refused(&PARTIES.gateway.plain("plain"), path, &token);
         // Found good once, it is judged again on every connection.
         passes(&PARTIES.with(&me), path, &token);
-        let h2 = Request::get(path).field("authorization", &format!("Bearer {token}"));
+        let h2 = Request::get(path).bearer(&token);
         assert_eq!(PARTIES.with(&me).http2(&h2).status, 200);
         assert_eq!(PARTIES.with(&other).http2(&h2).status, 401);
     }
@@ -175,7 +175,7 @@ fn a_resumed_session_shows_the_certificate_of_its_first_handshake() {
             let mut connection = client.connect();
             let mut status = |token: &str| {
                 let request = Request::get("/required");
-                connection.send(&request.field("authorization", &format!("Bearer {token}"))).status
+                connection.send(&request.bearer(token)).status
             };
             assert_eq!((status(&mine), status(&others), status(&mine)), (200, 401, 200));
             assert_eq!(connection.tls().and_then(|tls| tls.handshake_kind()), Some(kind));

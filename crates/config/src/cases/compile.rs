@@ -143,13 +143,12 @@ fn compile_token(
 fn compile_certificate(raw: raw::Certificate, at: &At, problems: &mut Problems) -> CertificateCase {
     let mut names = Vec::new();
     for (at, text) in raw.san.into_at(&at.key("san")) {
-        match AlternativeName::parse(&text) {
-            Some(name) => names.push(name),
-            None => {
-                let problem = Problem::new(at, format!("`{text}` is no name of a certificate"));
-                problems.push(problem.expected("a DNS name, a URI, a mailbox or an address"));
-            }
+        if let Some(name) = AlternativeName::parse(&text) {
+            names.push(name);
+            continue;
         }
+        let problem = Problem::new(at, format!("`{text}` is no name of a certificate"));
+        problems.push(problem.expected("a DNS name, a URI, a mailbox or an address"));
     }
     CertificateCase { names, subject: raw.subject.unwrap_or_default() }
 }

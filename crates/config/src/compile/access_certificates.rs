@@ -119,9 +119,8 @@ pub(super) fn check_certificates(
 
 /// Where certificates are asked for, and whether nobody comes in without.
 fn asked(access: &Access) -> Option<(&'static str, bool)> {
-    let Access::AnyOf(Demand { tokens, certificates, also, anonymous, .. }) = access else {
-        return None;
-    };
+    let Access::AnyOf(demand) = access else { return None };
+    let Demand { tokens, certificates, also, .. } = demand;
     if !also.is_empty() {
         return Some(("also", true));
     }
@@ -129,7 +128,7 @@ fn asked(access: &Access) -> Option<(&'static str, bool)> {
     if certificates.is_empty() && !tokens.iter().any(bound) {
         return None;
     }
-    Some(("any_of", tokens.iter().all(bound) && !anonymous))
+    Some(("any_of", tokens.iter().all(bound) && demand.api_keys.is_none() && !demand.anonymous))
 }
 
 fn never_asked(at: At, host: &str) -> Problem {

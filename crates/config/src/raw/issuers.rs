@@ -178,6 +178,22 @@ impl Default for Claims {
 pub struct Proof {
     /// The client certificate of the connection (RFC 8705 §3). Default: `none`.
     pub certificate: Possession,
+    /// A key, by which the client signs each request (RFC 9449). Default: `none`.
+    pub dpop: Possession,
+    /// Whether what it signs needs a nonce of the gateway: `optional` or `required`. Default:
+    /// `optional`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Nonce>,
+}
+
+/// Whether a proof needs a nonce.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", expecting = "`optional` or `required`")]
+pub enum Nonce {
+    /// Only one that may be from before the gateway's start.
+    Optional,
+    /// Each.
+    Required,
 }
 
 /// Whether tokens are bound to what their holder has.
