@@ -132,6 +132,18 @@ pub(crate) struct ExplainArgs {
     /// The time at which the request is judged, RFC 3339.
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
+    pub format: ExplainFormat,
+}
+
+/// How `explain` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExplainFormat {
+    /// For people.
+    Text,
+    /// For programs: one object.
+    Json,
 }
 
 /// Runs the command; its exit codes are a contract (see docs/cli.md).
