@@ -16,7 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libfuzzer_sys::fuzz_target;
 use portcullis_authn::{
-    Alg, ClaimPaths, Issuer, IssuerSettings, KeyCache, KeySource, ReadFrom, Refresh, TokenFailure,
+    Alg, ClaimPaths, Issuer, IssuerSettings, KeyCache, KeySource, Proof, ReadFrom, Refresh, TokenFailure,
     unverified_issuer,
 };
 use portcullis_core::{Clock, Principal, Timestamp};
@@ -93,6 +93,7 @@ impl Fixture {
             required_claims: vec!["sub".to_owned()],
             read_from: vec![ReadFrom::Authorization],
             claims: ClaimPaths { roles: Some(vec!["roles".to_owned()]), ..ClaimPaths::default() },
+            proof: Proof::default(),
         };
         let keys = KeyCache::new(&settings, clock.clone()).expect("a key cache");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -161,6 +161,13 @@ fn the_admin_listener_asks_for_its_token_and_its_host() {
     assert!(!text.contains(ADMIN_TOKEN) && !text.contains("PRIVATE KEY"));
     assert!(config.json()["hash"].is_string(), "{text}");
     assert_eq!(client.send(&admin("/none").bearer(ADMIN_TOKEN)).status, 404);
+    let host = WORLD.gateway.address("admin").to_string();
+    let post = Request::new("POST", "/config").host(&host).bearer(ADMIN_TOKEN);
+    let refused = client.send(&post);
+    refused.expect(405);
+    assert_eq!(refused.field("allow"), Some("GET"));
+    assert_eq!(refused.json()["code"], "method-not-allowed");
+    assert_eq!(refused.field("content-type"), Some("application/problem+json"));
 }
 
 #[test]

@@ -11,13 +11,16 @@ use percent_encoding::percent_decode_str;
 pub enum Bearer<'a> {
     /// There is no such header.
     Absent,
-    /// There is one, and it is no bearer token; why, for the log.
+    /// A token in the right form, sent by whoever says to have the key it is bound to (RFC 9449
+    /// §7.1).
+    Dpop(&'a str),
+    /// There is one, and it is no token; why, for the log.
     Malformed(&'static str),
     /// A token in the right form.
     Token(&'a str),
 }
 
-/// Reads `Authorization` (RFC 6750 §2.1): the scheme in any case, at least one blank, one token of
+/// Reads `Authorization` (RFC 6750 §2.1, RFC 9449 §7.1): the scheme in any case, at least one blank, one token of
 /// the characters of RFC 9110 §11.2. Two headers are as wrong as none that fits.
 pub fn from_authorization(headers: &HeaderMap) -> Bearer<'_> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
@@ -29,16 +32,19 @@ pub fn from_authorization(headers: &HeaderMap) -> Bearer<'_> {
         return Bearer::Malformed("Authorization is not ASCII");
     };
     let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
+    let is_dpop = scheme.eq_ignore_ascii_case("dpop");
+    if !is_dpop && !scheme.eq_ignore_ascii_case("bearer") {
         return Bearer::Malformed("Authorization is not Bearer");
     }
     let token = rest.trim_matches(' ');
     if token.is_empty() {
         Bearer::Malformed("Authorization has no token")
-    } else if is_token68(token) {
-        Bearer::Token(token)
-    } else {
+    } else if !is_token68(token) {
         Bearer::Malformed("the bearer token has characters that none has")
+    } else if is_dpop {
+        Bearer::Dpop(token)
+    } else {
+        Bearer::Token(token)
     }
 }
 
@@ -103,6 +109,9 @@ mod tests {
         for line in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c", "Bearer   a.b.c"] {
             check(&[line], Bearer::Token("a.b.c"));
         }
+        for line in ["DPoP a.b.c", "dpop a.b.c", "DPOP   a.b.c"] {
+            check(&[line], Bearer::Dpop("a.b.c"));
+        }
         check(&["Bearer a-b_c.d~e+f/g=="], Bearer::Token("a-b_c.d~e+f/g=="));
         check(&[], Bearer::Absent);
     }
@@ -114,7 +123,11 @@ mod tests {
         let odd = Bearer::Malformed("the bearer token has characters that none has");
         check(&["Bearer"], empty);
         check(&["Bearer "], empty);
-        for line in ["BearerX a.b.c", "Basic dTpw", "a.b.c", "Bearer\ta.b.c", " Bearer a", ""] {
+        check(&["DPoP"], empty);
+        check(&["DPoP a b"], odd);
+        for line in
+            ["BearerX a.b.c", "Basic dTpw", "a.b.c", "Bearer\ta.b.c", "DPoPX a", " Bearer a", ""]
+        {
             check(&[line], other);
         }
         let odd_lines = [
@@ -132,6 +145,7 @@ mod tests {
         let two = Bearer::Malformed("more than one Authorization header");
         check(&["Bearer a", "Bearer a"], two);
         check(&["Bearer a", "Basic dTpw"], two);
+        check(&["DPoP a", "Bearer a"], two);
     }
 
     #[test]

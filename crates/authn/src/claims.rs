@@ -89,7 +89,7 @@ fn judge_audience(wanted: &[String], audience: &Value) -> Result<(), &'static st
 
 /// A `NumericDate` (RFC 7519 §2), fraction and all. `None` for what is no number, negative or past
 /// the year 9999.
-fn numeric_date(value: &Value) -> Option<Timestamp> {
+pub(crate) fn numeric_date(value: &Value) -> Option<Timestamp> {
     let number = value.as_number()?;
     if let Some(seconds) = number.as_u64() {
         return (seconds < END_OF_TIME).then(|| Timestamp::from_unix_seconds(seconds));

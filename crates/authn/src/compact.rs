@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
 
 use crate::{Alg, strict_json};
 
@@ -32,6 +33,11 @@ pub(crate) struct JoseHeader {
 
 impl<'a> Compact<'a> {
     pub(crate) fn parse(token: &'a str) -> Result<Self, &'static str> {
+        Self::with_header(token).map(|(token, _)| token)
+    }
+
+    /// The same, with the members of the header that [`JoseHeader`] has no place for.
+    pub(crate) fn with_header(token: &'a str) -> Result<(Self, Map<String, Value>), &'static str> {
         if token.len() > MAXIMUM_LENGTH {
             return Err("the token is too long");
         }
@@ -43,14 +49,14 @@ impl<'a> Compact<'a> {
             return Err("the token is not signed");
         }
         let header = decode(header).ok_or("the header is not base64url")?;
-        let header = JoseHeader::parse(&header)?;
+        let (header, others) = JoseHeader::parse(&header)?;
         let payload = decode(payload).ok_or("the payload is not base64url")?;
-        Ok(Self { header, signed, payload, signature })
+        Ok((Self { header, signed, payload, signature }, others))
     }
 }
 
 impl JoseHeader {
-    fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
+    fn parse(bytes: &[u8]) -> Result<(Self, Map<String, Value>), &'static str> {
         let mut members =
             strict_json::object(bytes).map_err(|_| "the header is not usable JSON")?;
         // No extension is understood here, so none may be critical (RFC 7515 §4.1.11), and an
@@ -62,17 +68,18 @@ impl JoseHeader {
         let alg = alg.as_str().and_then(Alg::parse).ok_or("unsupported alg")?;
         let mut text = |name: &str| match members.remove(name) {
             None => Ok(None),
-            Some(serde_json::Value::String(text)) => Ok(Some(text)),
+            Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err("kid or typ is not a string"),
         };
-        Ok(Self { alg, kid: text("kid")?, typ: text("typ")? })
+        let header = Self { alg, kid: text("kid")?, typ: text("typ")? };
+        Ok((header, members))
     }
 
     /// Whether `typ` is one of `accepted` (RFC 7515 §4.1.9, RFC 8725 §3.11).
-    pub(crate) fn type_is_one_of(&self, accepted: &[String]) -> bool {
+    pub(crate) fn type_is_one_of<S: AsRef<str>>(&self, accepted: &[S]) -> bool {
         let bare = |text: &str| bare_type(text).to_ascii_lowercase();
         let typ = bare(self.typ.as_deref().unwrap_or("JWT"));
-        typ != IDENTITY_TYPE && accepted.iter().any(|accepted| bare(accepted) == typ)
+        typ != IDENTITY_TYPE && accepted.iter().any(|accepted| bare(accepted.as_ref()) == typ)
     }
 }
 
@@ -92,6 +99,11 @@ pub(crate) fn three_parts(token: &str) -> Result<(&str, &str, &str), &'static st
         (Some(header), Some(payload), Some(signature), None) => Ok((header, payload, signature)),
         _ => Err("the token is not in three parts"),
     }
+}
+
+/// base64url without padding (RFC 7515 §2).
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// base64url without padding, without stray bits at the end (RFC 7515 §2).

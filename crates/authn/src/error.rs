@@ -17,6 +17,9 @@ pub enum TokenFailure {
         /// When the next attempt to get them is due; at least one second.
         retry_after: Duration,
     },
+    /// Whether it was revoked is not known at the moment.
+    #[error("the revocations cannot be read")]
+    StateUnavailable,
 }
 
 impl TokenFailure {

@@ -11,7 +11,7 @@ use crate::key_cache::Keys;
 use crate::key_set::Miss;
 use crate::source::MAXIMUM_TIME;
 use crate::token_cache::TokenCache;
-use crate::{IssuerSettings, KeyCache, TokenFailure, principal, strict_json};
+use crate::{IssuerSettings, KeyCache, Revocations, TokenFailure, principal, strict_json};
 
 /// How many verified tokens are remembered per issuer.
 const REMEMBERED: usize = 10_000;
@@ -26,6 +26,7 @@ pub struct Issuer {
     keys: KeyCache,
     clock: Clock,
     verified: TokenCache<Digest, Verified>,
+    revocations: Option<Arc<Revocations>>,
 }
 
 const NO_KEY: TokenFailure = TokenFailure::because("no key has the kid of the token");
@@ -44,7 +45,15 @@ struct Verified {
 impl Issuer {
     /// An issuer that judges by `settings` with `keys`.
     pub fn new(settings: IssuerSettings, keys: KeyCache, clock: Clock) -> Self {
-        Self { settings, keys, clock, verified: TokenCache::new(REMEMBERED) }
+        let verified = TokenCache::new(REMEMBERED);
+        Self { settings, keys, clock, verified, revocations: None }
+    }
+
+    /// Refuses tokens that were revoked. Without it none is.
+    #[must_use]
+    pub fn with_revocations(mut self, revocations: Option<Arc<Revocations>>) -> Self {
+        self.revocations = revocations;
+        self
     }
 
     /// The settings it judges by.
@@ -62,6 +71,16 @@ impl Issuer {
     /// A token that was verified before is answered without waiting. One that names an unknown key
     /// waits for a fetch, at most five seconds, where one is under way or the cooldown allows one.
     pub async fn verify(&self, token: &str) -> Result<Arc<Principal>, TokenFailure> {
+        let principal = self.verify_even_revoked(token).await?;
+        // On every request: a token that was verified before may have been revoked since.
+        if let Some(revocations) = &self.revocations {
+            revocations.judge(&principal, self.settings.leeway)?;
+        }
+        Ok(principal)
+    }
+
+    /// The same for a token that may have been revoked. It opens no door: it is for whoever revokes.
+    pub async fn verify_even_revoked(&self, token: &str) -> Result<Arc<Principal>, TokenFailure> {
         if token.len() > MAXIMUM_LENGTH {
             return Err(TokenFailure::because("the token is too long"));
         }

@@ -5,9 +5,12 @@
 //! every request. The keys of an issuer live in a [`KeyCache`], which outlives a reload.
 
 pub mod bearer;
+pub mod dpop;
 pub mod identity;
 
 mod alg;
+mod api_keys;
+mod binding;
 mod certificate;
 mod claims;
 mod compact;
@@ -20,6 +23,7 @@ mod key_set;
 #[cfg(test)]
 mod mutations;
 mod principal;
+mod revocations;
 mod roca;
 mod schedule;
 mod settings;
@@ -35,9 +39,19 @@ mod unverified;
 mod vectors;
 
 pub use alg::Alg;
+pub use api_keys::{
+    API_KEY, ApiKeys, DayView, Issued, KeyFailure, KeyState, KeyView, ManageError, NewKey, Numbers,
+    SecretView,
+};
+pub use binding::Binding;
 pub use certificate::{CLIENT_CERTIFICATE, of_certificate};
+pub use dpop::{DpopProofs, ProofFailure, ProofStatus};
 pub use error::{AuthnError, TokenFailure};
 pub use issuer::Issuer;
 pub use key_cache::{KeyCache, KeyStatus};
-pub use settings::{ClaimPaths, IssuerSettings, KeySource, ReadFrom, Refresh};
+pub use revocations::{
+    MAXIMUM as MAXIMUM_REVOCATIONS, NewRevocation, Revocation, RevocationError, Revocations,
+    Revoked,
+};
+pub use settings::{ClaimPaths, IssuerSettings, KeySource, Possession, Proof, ReadFrom, Refresh};
 pub use unverified::unverified_issuer;

@@ -40,6 +40,31 @@ pub struct IssuerSettings {
     pub read_from: Vec<ReadFrom>,
     /// Where in the claims the principal is found.
     pub claims: ClaimPaths,
+    /// What shows that a token is used by its holder.
+    pub proof: Proof,
+}
+
+/// What must show that a token is used by the holder it was issued to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// The certificate of the connection (RFC 8705 §3).
+    pub certificate: Possession,
+    /// A key, by which each request is signed (RFC 9449).
+    pub dpop: Possession,
+    /// Whether each proof by the key needs a nonce that was given out here.
+    pub nonce_required: bool,
+}
+
+/// Whether tokens are bound to something that their holder has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Possession {
+    /// They are not; one that is bound is refused, since nobody looks whether its holder sent it.
+    #[default]
+    None,
+    /// Those that are bound need it, others do not.
+    Optional,
+    /// They are; one that is not bound is refused.
+    Required,
 }
 
 /// Where the keys of an issuer come from.

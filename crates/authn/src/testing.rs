@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use portcullis_core::{Clock, Timestamp};
 use serde_json::{Value, json};
 
-use crate::{Alg, ClaimPaths, IssuerSettings, KeySource, ReadFrom, Refresh};
+use crate::{Alg, ClaimPaths, IssuerSettings, KeySource, Proof, ReadFrom, Refresh};
 
 /// The time at which tests stand, in seconds since the Unix epoch.
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -40,6 +40,7 @@ pub(crate) fn settings() -> IssuerSettings {
         required_claims: vec!["sub".to_owned()],
         read_from: vec![ReadFrom::Authorization],
         claims: ClaimPaths::default(),
+        proof: Proof::default(),
     }
 }
 

@@ -6,16 +6,11 @@ use crate::at::At;
 const KEYS: &[&str] = &[
     "accounts",
     "admin.page",
-    "api_keys",
     "issuers[].introspection",
-    "issuers[].proof",
     "limits[].penalty",
     "logins",
-    "policies",
     "report_only",
-    "routes[].access.any_of[].api_key",
     "routes[].access.any_of[].login",
-    "routes[].access.policies",
     "routes[].request.schema",
     "routes[].request.uploads",
     "defaults.request.schema",
@@ -32,7 +27,7 @@ const KEYS: &[&str] = &[
 const VALUES: &[(&str, &[&str])] = &[
     ("limits[].key", &["address_and_account"]),
     ("state.shared", &["redis"]),
-    ("routes[].access.any_of[]", &["api_key", "login"]),
+    ("routes[].access.any_of[]", &["login"]),
 ];
 
 /// Whether the key at `at` belongs to a later version.

@@ -5,6 +5,7 @@ pub mod access;
 pub mod acme;
 pub mod acme_dns;
 pub mod admin;
+pub mod api_keys;
 pub mod certificates;
 pub mod client_certificates;
 pub mod clients;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use ipnet::IpNet;
-use portcullis_authn::{Issuer, KeyCache};
+use portcullis_authn::{ApiKeys, DpopProofs, Issuer, KeyCache};
 use portcullis_core::Secret;
 use portcullis_limit::{Limiter, Slots};
 use portcullis_policy::{Pipeline, Role, UpstreamSettings};
@@ -31,6 +31,12 @@ pub struct Snapshot {
     pub issuers: HashMap<Arc<str>, Arc<Issuer>>,
     /// Keys of issuers by name: what a later snapshot takes over.
     pub keys: HashMap<Arc<str>, KeyCache>,
+    /// The API keys: the handle that was taken over.
+    pub api_keys: Arc<ApiKeys>,
+    /// The field that carries API keys, where any route takes them.
+    pub key_field: Option<HeaderName>,
+    /// DPoP proofs that were seen: what a later snapshot takes over.
+    pub dpop: Arc<DpopProofs>,
     /// Counters by name of their limit, the flood guard's as [`FLOOD_GUARD`]: what a later snapshot
     /// takes over.
     pub limiters: HashMap<Arc<str>, Limiter>,
@@ -209,6 +215,14 @@ pub struct TelemetryTerms {
     pub redact_query: Vec<String>,
     /// Fields that no log shows, beside the built-in ones; in lower case.
     pub redact_headers: Vec<String>,
+}
+
+impl TelemetryTerms {
+    /// The same with the field that carries API keys among those that no log shows.
+    pub(crate) fn with_key_field(mut self, field: Option<&HeaderName>) -> Self {
+        self.redact_headers.extend(field.map(|name| name.as_str().to_owned()));
+        self
+    }
 }
 
 /// Where a log goes.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use portcullis_authn::Issuer;
+use http::HeaderName;
+use portcullis_authn::{ApiKeys, DpopProofs, Issuer};
 use portcullis_core::{AlternativeName, Challenge, ChallengeError, Scheme, Schemes};
 
 use crate::Origin;
+use crate::cel::RoutePolicy;
 
 /// Who may call a route. There is no default: the file says it in words.
 #[derive(Clone, Debug)]
@@ -24,7 +26,9 @@ pub enum Access {
 pub struct Demand {
     /// Tokens that suffice.
     pub tokens: Vec<TokenWay>,
-    /// Client certificates that suffice; with `tokens` at least one.
+    /// API keys that suffice.
+    pub api_keys: Option<Box<KeyWay>>,
+    /// Client certificates that suffice; with the two before at least one.
     pub certificates: Vec<CertificateWay>,
     /// Client certificates that are needed on top, each of them.
     pub also: Vec<CertificateWay>,
@@ -32,6 +36,10 @@ pub struct Demand {
     pub anonymous: bool,
     /// Roles of which the principal needs one; empty: none needed.
     pub roles: Vec<String>,
+    /// Policies that must all be true.
+    pub policies: Vec<RoutePolicy>,
+    /// The DPoP proofs that were seen; there where one of `tokens` takes any.
+    pub dpop: Option<Arc<DpopProofs>>,
     /// What a challenge names.
     pub schemes: Schemes,
     /// The line of `access`.
@@ -44,6 +52,19 @@ pub struct TokenWay {
     /// Who must have issued the token.
     pub issuer: Arc<Issuer>,
     /// Scopes the token must have, all of them.
+    pub scopes: Vec<String>,
+    /// The line of the entry.
+    pub origin: Origin,
+}
+
+/// One entry of `any_of`: an API key with all of these scopes.
+#[derive(Clone, Debug)]
+pub struct KeyWay {
+    /// The keys.
+    pub keys: Arc<ApiKeys>,
+    /// The field that carries one.
+    pub field: HeaderName,
+    /// Scopes the key must have, all of them.
     pub scopes: Vec<String>,
     /// The line of the entry.
     pub origin: Origin,
@@ -65,17 +86,31 @@ impl Access {
             Self::AnyOf(Demand { origin, .. }) | Self::Public { origin } => *origin,
         }
     }
+
+    /// The field that carries API keys, where they are taken.
+    pub fn key_field(&self) -> Option<&HeaderName> {
+        match self {
+            Self::AnyOf(demand) => demand.api_keys.as_ref().map(|way| &way.field),
+            Self::Public { .. } => None,
+        }
+    }
 }
 
 impl Demand {
     /// What a refusal asks for: every scheme that would do, and the scopes where there is but one
-    /// answer to which.
+    /// answer to which. What is wrong with a token is said of the scheme it came by, or of the other
+    /// one for tokens where that would not do.
     pub fn challenge(&self, error: Option<(Scheme, ChallengeError)>) -> Box<Challenge> {
         let scope = match &*self.tokens {
             [way] => way.scopes.join(" "),
             _ => String::new(),
         };
         let schemes = self.schemes.clone();
+        let error = error.map(|(scheme, error)| match scheme {
+            Scheme::Bearer if !schemes.bearer && schemes.dpop.is_some() => (Scheme::Dpop, error),
+            Scheme::Dpop if schemes.dpop.is_none() => (Scheme::Bearer, error),
+            Scheme::ApiKey | Scheme::Bearer | Scheme::Dpop => (scheme, error),
+        });
         Box::new(Challenge { schemes, error, scope, ..Challenge::default() })
     }
 }

@@ -7,6 +7,7 @@ use portcullis_core::{AlternativeName, ClientCertificate, ConnMeta, Denial};
 
 use crate::access::CertificateWay;
 use crate::identify::Caller;
+use crate::possession::Bound;
 
 /// The certificate that the client of a connection showed. That it still is good was judged with the
 /// host.
@@ -20,7 +21,7 @@ pub(crate) fn identify(ways: &[CertificateWay], conn: &ConnMeta) -> Option<Calle
     let certificate = shown(conn)?;
     let subject = ways.iter().find_map(|way| way.subject(certificate))?;
     let principal = Arc::new(of_certificate(certificate, subject));
-    Some(Caller { principal, ambient: true })
+    Some(Caller { principal, ambient: true, bound: Bound::default() })
 }
 
 /// Asks for the certificates that are needed beside any credential.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use portcullis_authn::KeyCache;
+use portcullis_authn::{ApiKeys, DpopProofs, KeyCache};
 use portcullis_core::Clock;
 use portcullis_limit::{Limiter, Slots};
 
@@ -17,6 +17,10 @@ pub struct Handover {
     pub slots: HashMap<Arc<str>, Slots>,
     /// Keys by name of the issuer; taken where [`KeyCache::same_source`] says so.
     pub keys: HashMap<Arc<str>, KeyCache>,
+    /// The API keys: one handle for the life of the process.
+    pub api_keys: Arc<ApiKeys>,
+    /// DPoP proofs that were seen: one memory for the process, whatever the file says.
+    pub dpop: Arc<DpopProofs>,
     /// The clock of the process.
     pub clock: Clock,
 }
@@ -24,6 +28,15 @@ pub struct Handover {
 impl Handover {
     /// Nothing to take over.
     pub fn empty(clock: Clock) -> Self {
-        Self { limiters: HashMap::new(), slots: HashMap::new(), keys: HashMap::new(), clock }
+        let api_keys = ApiKeys::new(clock.clone());
+        let dpop = Arc::new(DpopProofs::new(clock.clone()));
+        Self {
+            limiters: HashMap::new(),
+            slots: HashMap::new(),
+            keys: HashMap::new(),
+            api_keys,
+            dpop,
+            clock,
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! on state that outlives a reload come in through [`Handover`].
 
 pub mod access;
+pub mod cel;
 mod certificates;
 pub mod clients;
 pub mod cors;
@@ -18,7 +19,10 @@ pub mod media;
 pub mod origin;
 mod permit;
 pub mod pipeline;
+mod policies;
+mod possession;
 pub mod route;
+pub mod saw;
 mod shape;
 pub mod table;
 pub mod trace;
@@ -27,7 +31,8 @@ pub mod upgrade;
 pub mod upstream;
 pub mod verdict;
 
-pub use access::{Access, CertificateWay, Demand, TokenWay};
+pub use access::{Access, CertificateWay, Demand, KeyWay, TokenWay};
+pub use cel::PathVariables;
 pub use clients::{ClientRules, Clients};
 pub use cors::{CorsPolicy, OriginPattern, RouteCors};
 pub use forward::{CookieRules, Forward, IdentityRules, IdentityValue, SameSite, TokenMode};
@@ -38,13 +43,15 @@ pub use limits::{
     AddressLimit, ConcurrentLimit, FloodGuard, PrincipalKey, PrincipalLimit, SlotKey,
 };
 pub use media::MediaType;
-pub use origin::Origin;
+pub use origin::{Lines, Origin};
 pub use pipeline::Pipeline;
-pub use portcullis_authn::ReadFrom;
+pub use portcullis_authn::dpop::{FIELD as DPOP_FIELD, NONCE_FIELD as DPOP_NONCE_FIELD};
 pub use portcullis_authn::identity::IdentitySigner;
+pub use portcullis_authn::{ApiKeys, ProofStatus, ReadFrom};
+pub use possession::Bound;
 pub use route::{BodyRules, Route, RouteTimeouts};
 pub use table::{PathPattern, PathPatternError, RouteTable, RouteTableBuilder, TableError};
-pub use trace::{NoTrace, Stage, Trace};
+pub use trace::{NoTrace, Stage, Step, Steps, Trace};
 pub use transport::{CHALLENGES, Redirect, Role, ToHttps, Transport};
 pub use upgrade::UpgradeToken;
 pub use upstream::{

@@ -15,14 +15,15 @@ use crate::counting::{
 };
 use crate::identify::{Caller, identify, missing};
 use crate::permit::permit;
+use crate::policies::admit_policies;
 use crate::shape::{admit_route_client, admit_shape};
 use crate::table::Found;
 use crate::transport::Arrival;
 use crate::upgrade::admit_upgrade;
 use crate::{
     AllowedHost, Clients, CorsPolicy, Decision, FloodGuard, Grant, HeaderPolicy, HostAllowList,
-    NoTrace, Origin, PreflightAnswer, Route, RouteCors, RouteTable, Stage, Trace, Transport,
-    UpgradeToken, Verdict,
+    Lines, Origin, PreflightAnswer, Route, RouteCors, RouteTable, Stage, Trace, Transport,
+    UpgradeToken, Verdict, saw,
 };
 
 /// Everything that judges a request; immutable, one per snapshot.
@@ -42,6 +43,8 @@ pub struct Pipeline {
     pub default_headers: Arc<HeaderPolicy>,
     /// The routes.
     pub routes: RouteTable,
+    /// Where all this stands.
+    pub lines: Lines,
 }
 
 /// What was learnt on the way, whatever the verdict.
@@ -50,6 +53,7 @@ struct Known {
     route: Option<Arc<Route>>,
     cors: Option<Arc<CorsPolicy>>,
     principal: Option<Arc<Principal>>,
+    nonce: Option<Arc<str>>,
     standings: Standings,
 }
 
@@ -70,8 +74,8 @@ impl Pipeline {
         let mut known = Known::default();
         let walk = self.walk(head, conn, client, trace, &mut known).await;
         let verdict = walk.unwrap_or_else(Verdict::Deny);
-        let Known { route, cors, principal, standings } = known;
-        Decision { verdict, route, cors, principal, standings }
+        let Known { route, cors, principal, nonce, standings } = known;
+        Decision { verdict, route, cors, principal, nonce, standings }
     }
 
     async fn walk<T: Trace>(
@@ -97,12 +101,14 @@ impl Pipeline {
         };
         admit_shape(&route, head, client, trace)?;
         admit_address_limits(&route, &key, trace, &mut known.standings)?;
-        let caller = identify_caller(&route, head, conn, trace).await?;
+        let caller = identify_caller(&route, head, conn, client, trace).await?;
         let ambient = caller.as_ref().is_some_and(|caller| caller.ambient);
         let principal = caller.as_ref().map(|caller| Arc::clone(&caller.principal));
+        known.nonce = caller.as_ref().and_then(|caller| caller.bound.nonce.clone());
         known.principal.clone_from(&principal);
         admit_principal_limits(&route, principal.as_deref(), trace, &mut known.standings)?;
         permit(&route, caller.as_ref(), conn, trace)?;
+        admit_policies(&route, principal.as_deref(), head, client, trace)?;
         let upgrade = judge_upgrade(&route, head, ambient, trace)?;
         let slots = admit_concurrent_limits(&route, &key, principal.as_deref(), trace)?;
         Ok(Verdict::Forward(Grant::new(route, principal, upgrade, slots)))
@@ -110,9 +116,13 @@ impl Pipeline {
 
     /// The stages that ask nothing of a request: also for one whose head cannot be read, so that
     /// neither a denied client nor a flood of nonsense gets by them.
-    pub fn admit_unread(&self, client: &ClientView) -> Result<(), Refusal> {
-        self.admit_client(client, &mut NoTrace)?;
-        self.admit_flood(&self.key_of(client), &mut NoTrace)
+    pub fn admit_unread<T: Trace>(
+        &self,
+        client: &ClientView,
+        trace: &mut T,
+    ) -> Result<(), Refusal> {
+        self.admit_client(client, trace)?;
+        self.admit_flood(&self.key_of(client), trace)
     }
 
     fn key_of(&self, client: &ClientView) -> [u8; 16] {
@@ -121,10 +131,7 @@ impl Pipeline {
 
     fn admit_client<T: Trace>(&self, client: &ClientView, trace: &mut T) -> Result<(), Refusal> {
         let rules = &self.clients.rules;
-        trace.note(Stage::Client, rules.origin, || {
-            let chain: Vec<String> = client.chain.iter().map(ToString::to_string).collect();
-            format!("client {} (hops {})", client.address, chain.join(", "))
-        });
+        trace.note(Stage::Client, rules.origin, || saw::client(client.address, &client.chain));
         if rules.admits(client.address) { Ok(()) } else { Err(Denial::ClientNotAllowed.into()) }
     }
 
@@ -151,11 +158,11 @@ impl Pipeline {
         trace: &mut T,
     ) -> Result<AllowedHost, Refusal> {
         let (authority, default_port) = arrival.authority(head);
-        let admitted = self.hosts.admit(&authority, default_port);
-        let admitted = admitted.filter(|host| {
+        let listed = self.hosts.admit(&authority, default_port);
+        let origin = listed.map_or(self.lines.hosts, AllowedHost::origin);
+        let admitted = listed.filter(|host| {
             fits_connection(*host, &head.authority.host, conn) && self.fits_clients(*host, conn)
         });
-        let origin = admitted.map(AllowedHost::origin).unwrap_or_default();
         trace.note(Stage::Host, origin, || head.authority.to_string());
         let host = admitted.ok_or(Denial::HostNotAllowed)?;
         // A certificate that was good in the handshake need not be so for ever.
@@ -188,16 +195,16 @@ impl Pipeline {
         let route = match self.routes.find(host, path, head.method) {
             Found::Route(route) => Arc::clone(route),
             Found::OtherMethods(route, allow) => {
-                trace.note(Stage::Route, route.origin, || format!("{path} takes other methods"));
+                trace.note(Stage::Route, route.origin, || saw::other_methods(path));
                 known.note_route(route);
                 return Err(Denial::MethodNotAllowed { allow }.into());
             }
             Found::Nothing => {
-                trace.note(Stage::Route, Origin::default(), || format!("no route for {path}"));
+                trace.note(Stage::Route, self.lines.routes, || saw::no_route(path));
                 return Err(Denial::RouteNotFound.into());
             }
         };
-        trace.note(Stage::Route, route.origin, || format!("{path} is route {}", route.name));
+        trace.note(Stage::Route, route.origin, || saw::route(path, &route));
         known.note_route(&route);
         self.check_path_means_one_thing(host, head, &route)?;
         Ok(Routed::Route(route))
@@ -239,6 +246,7 @@ impl Pipeline {
             .get(header::ACCESS_CONTROL_REQUEST_METHOD)
             .and_then(|value| Method::from_bytes(value.as_bytes()).ok());
         let Some(requested) = requested else {
+            trace.note(Stage::Cors, Origin::default(), || "preflight for no method".to_owned());
             let reason = "Access-Control-Request-Method is no method".into();
             return Err(Denial::Malformed { reason }.into());
         };
@@ -248,8 +256,8 @@ impl Pipeline {
         };
         let route = Arc::clone(route);
         known.note_route(&route);
-        self.check_preflight_path(host, head, &route, &requested)?;
         trace.note(Stage::Cors, route.origin, || format!("preflight for {requested} {path}"));
+        self.check_preflight_path(host, head, &route, &requested)?;
         Ok(match &route.cors {
             RouteCors::App => {
                 // It reaches the app, so that the route's own client rules hold for it too.
@@ -321,22 +329,22 @@ async fn identify_caller<T: Trace>(
     route: &Route,
     head: &Head<'_>,
     conn: &ConnMeta,
+    client: &ClientView,
     trace: &mut T,
 ) -> Result<Option<Caller>, Refusal> {
     let demand = match &route.access {
         Access::AnyOf(demand) => demand,
         Access::Public { origin } => {
-            trace
-                .note(Stage::Identify, *origin, || "public: no credential is looked at".to_owned());
+            trace.note(Stage::Identify, *origin, || saw::PUBLIC.to_owned());
             return Ok(None);
         }
     };
-    let identified = identify(demand, head, conn).await;
+    let identified = identify(demand, head, conn, client).await;
     trace.note(Stage::Identify, demand.origin, || match &identified {
-        Ok(Some(Caller { principal, .. })) => {
-            format!("{} of issuer {}", principal.subject, principal.issuer_name)
+        Ok(Some(Caller { principal, bound, .. })) => {
+            format!("{}{bound}", saw::principal(principal))
         }
-        Ok(None) => "no credential".to_owned(),
+        Ok(None) => saw::NO_CREDENTIAL.to_owned(),
         Err(refusal) => refusal.reason().into_owned(),
     });
     match identified? {

@@ -4,7 +4,7 @@ use http::header;
 use portcullis_core::forwarded::ClientView;
 use portcullis_core::{Denial, Head, Refusal};
 
-use crate::{Route, Stage, Trace};
+use crate::{Route, Stage, Trace, saw};
 
 /// The route's own rule on addresses.
 pub(crate) fn admit_route_client<T: Trace>(
@@ -29,10 +29,8 @@ pub(crate) fn admit_shape<T: Trace>(
 ) -> Result<(), Refusal> {
     admit_route_client(route, client, trace)?;
     let body = &route.body;
-    trace.note(Stage::Shape, body.origin, || match head.content_length {
-        Some(length) => format!("body of {length} bytes, {} allowed", body.maximum),
-        None if head.has_body => format!("body of unknown length, {} allowed", body.maximum),
-        None => "no body".to_owned(),
+    trace.note(Stage::Shape, body.origin, || {
+        saw::body(head.content_length, head.has_body, body.maximum)
     });
     if head.content_length.is_some_and(|length| length > body.maximum) {
         return Err(Denial::BodyTooLarge { maximum: body.maximum }.into());

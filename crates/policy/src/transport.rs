@@ -54,6 +54,7 @@ pub struct ToHttps {
 pub struct Transport {
     roles: HashMap<Arc<str>, Role>,
     token_parameters: Vec<Box<str>>,
+    key_field: Option<HeaderName>,
 }
 
 /// The gateway's own answer to what came in cleartext: 308 with this `Location`.
@@ -80,7 +81,14 @@ impl Transport {
         token_parameters: impl IntoIterator<Item = Box<str>>,
     ) -> Self {
         let roles = roles.into_iter().collect();
-        Self { roles, token_parameters: token_parameters.into_iter().collect() }
+        let token_parameters = token_parameters.into_iter().collect();
+        Self { roles, token_parameters, key_field: None }
+    }
+
+    /// The same with the field that carries API keys, where any route takes them.
+    #[must_use]
+    pub fn with_key_field(self, key_field: Option<HeaderName>) -> Self {
+        Self { key_field, ..self }
     }
 
     /// Whether the listener sends to https whatever comes, so that nothing is served on it.
@@ -162,6 +170,7 @@ impl Transport {
         let query = head.query.unwrap_or_default();
         let in_query = |name: &str| !matches!(bearer::from_query(query, name), Ok(None));
         CREDENTIALS.iter().any(|name| head.headers.contains_key(name))
+            || self.key_field.as_ref().is_some_and(|name| head.headers.contains_key(name))
             || self.token_parameters.iter().any(|name| in_query(name))
     }
 }

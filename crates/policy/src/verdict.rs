@@ -92,6 +92,8 @@ pub struct Decision {
     pub cors: Option<Arc<CorsPolicy>>,
     /// Who asked, once identified.
     pub principal: Option<Arc<Principal>>,
+    /// The nonce of the client's next DPoP proof, where it is to be told one.
+    pub nonce: Option<Arc<str>>,
     /// How the limits that counted this request stand.
     pub standings: Vec<(Limiter, Standing)>,
 }

@@ -1,18 +1,35 @@
-//! The admin listener: the running configuration and the latest decisions, behind a token.
+//! The admin listener: what runs, what was decided, and what operators change, behind a token.
+//!
+//! No page of another site can come here with a browser's help: every request needs the token in a
+//! field that no form can set, names an address of this machine, and a change has a body of JSON,
+//! which a browser sends only after asking, and nobody answers that question.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
 use portcullis_core::{Authority, Host, Secret};
-use serde_json::json;
+use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use crate::runtime::Runtime;
 use crate::web::{self, Reply, Request};
 
-/// Decisions given where no `limit` is said, and at most.
-const DECISIONS: (usize, usize) = (100, 1000);
+mod endpoint;
+mod error;
+
+use endpoint::{Endpoint, Found};
+pub(crate) use error::AdminError;
+
+/// What the `Server` field says here, so that our own command knows whom it reached.
+pub(crate) const SERVER: &str = "portcullis";
+
+/// Longest body, in bytes: a token and all that is said beside it.
+const BODY: usize = 64 << 10;
+/// Most time for a body to come.
+const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// What the admin listener needs.
 #[derive(Clone, Debug)]
@@ -21,6 +38,22 @@ pub(crate) struct Admin {
     token: Secret,
 }
 
+/// A request that may be answered: who asks has the token, and the method fits.
+#[expect(dead_code, reason = "id and body are for those that change something")]
+pub(crate) struct Call<'c> {
+    /// What it asks of.
+    pub runtime: &'c Arc<Runtime>,
+    /// The last step of the path, where the endpoint has one that is not fixed.
+    pub id: &'c str,
+    /// The query, as it came.
+    pub query: &'c str,
+    /// The body; `Null` where the method has none.
+    pub body: Value,
+}
+
+/// A status and what is answered with it.
+pub(crate) type Answer = Result<(StatusCode, Value), AdminError>;
+
 impl Admin {
     /// Asks every caller for `token`.
     pub(crate) fn new(runtime: Arc<Runtime>, token: Secret) -> Self {
@@ -28,24 +61,39 @@ impl Admin {
     }
 
     /// Answers one request.
-    pub(crate) fn answer(&self, request: &Request) -> Reply {
-        if !names_this_machine(request) {
-            return web::json(StatusCode::MISDIRECTED_REQUEST, &json!({"error": "wrong host"}));
+    pub(crate) async fn answer(self, request: Request) -> Reply {
+        let mut reply = match self.decide(request).await {
+            Ok((status, value)) => web::json(status, &value),
+            Err(error) => error.reply(),
+        };
+        reply.headers_mut().insert(header::SERVER, HeaderValue::from_static(SERVER));
+        reply
+    }
+
+    async fn decide(&self, request: Request) -> Answer {
+        if !names_this_machine(&request) {
+            return Err(AdminError::new(StatusCode::MISDIRECTED_REQUEST, "wrong-host"));
         }
-        if !self.knows_token(request) {
-            let mut reply = web::json(StatusCode::UNAUTHORIZED, &json!({"error": "token needed"}));
-            let challenge = http::HeaderValue::from_static("Bearer");
-            reply.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-            return reply;
+        if !self.knows_token(&request) {
+            return Err(AdminError::new(StatusCode::UNAUTHORIZED, "token-needed"));
         }
-        if request.method() != Method::GET {
-            return web::json(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "only GET"}));
+        let (parts, body) = request.into_parts();
+        let Found { endpoint, id } = Endpoint::find(parts.uri.path())
+            .ok_or_else(|| AdminError::new(StatusCode::NOT_FOUND, "not-found"))?;
+        if !endpoint.methods().contains(&parts.method) {
+            return Err(AdminError::method(endpoint.methods()));
         }
-        match request.uri().path() {
-            "/config" => self.config(),
-            "/decisions" => self.decisions(request.uri().query().unwrap_or_default()),
-            _ => web::json(StatusCode::NOT_FOUND, &json!({"error": "not found"})),
+        if parts.method != Method::GET && parts.headers.contains_key(header::ORIGIN) {
+            let told = "a page in a browser changes nothing here";
+            return Err(AdminError::new(StatusCode::FORBIDDEN, "origin-not-allowed").telling(told));
         }
+        let body = match parts.method {
+            Method::POST => read(&parts.headers, body).await?,
+            _ => Value::Null,
+        };
+        let query = parts.uri.query().unwrap_or_default();
+        let call = Call { runtime: &self.runtime, id, query, body };
+        endpoint.answer(&parts.method, call).await
     }
 
     fn knows_token(&self, request: &Request) -> bool {
@@ -57,32 +105,40 @@ impl Admin {
         scheme.eq_ignore_ascii_case("bearer")
             && bool::from(token.trim().as_bytes().ct_eq(self.token.expose()))
     }
+}
 
-    fn config(&self) -> Reply {
-        let running = self.runtime.running();
-        let body = json!({
-            "hash": running.hash,
-            "loaded": running.loaded.rfc3339(),
-            "config": running.view,
-        });
-        web::json(StatusCode::OK, &body)
+/// The body, which must be JSON and say so.
+async fn read(fields: &http::HeaderMap, body: hyper::body::Incoming) -> Result<Value, AdminError> {
+    let mut kinds = fields.get_all(header::CONTENT_TYPE).iter();
+    let kind = kinds.next().and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if kinds.next().is_some() || !kind.eq_ignore_ascii_case("application/json") {
+        let error = AdminError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type-not-allowed");
+        return Err(error.telling("the body must be application/json"));
     }
+    let whole = tokio::time::timeout(BODY_TIME, Limited::new(body, BODY).collect()).await;
+    let whole =
+        whole.map_err(|_| AdminError::new(StatusCode::REQUEST_TIMEOUT, "request-timeout"))?;
+    let whole = whole.map_err(|error| {
+        if error.is::<http_body_util::LengthLimitError>() {
+            AdminError::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large")
+        } else {
+            AdminError::new(StatusCode::BAD_REQUEST, "body-cut-short")
+        }
+    })?;
+    serde_json::from_slice(&whole.to_bytes()).map_err(|error| {
+        let told = format!("the body is no JSON: line {}, column {}", error.line(), error.column());
+        AdminError::bad(told)
+    })
+}
 
-    fn decisions(&self, query: &str) -> Reply {
-        let value = |name: &str| {
-            query.split('&').find_map(|pair| pair.split_once('=').filter(|(n, _)| *n == name))
-        };
-        let limit = match value("limit").map(|(_, limit)| limit.parse::<usize>()) {
-            None => DECISIONS.0,
-            Some(Ok(limit)) => limit.min(DECISIONS.1),
-            Some(Err(_)) => {
-                return web::json(StatusCode::BAD_REQUEST, &json!({"error": "limit is a number"}));
-            }
-        };
-        let id = value("request_id").map(|(_, id)| id);
-        let decisions = &self.runtime.recorder().decisions;
-        web::json(StatusCode::OK, &json!({"decisions": decisions.latest(limit, id)}))
-    }
+fn config(runtime: &Runtime) -> Value {
+    let running = runtime.running();
+    json!({
+        "hash": running.hash,
+        "loaded": running.loaded.rfc3339(),
+        "config": running.view,
+    })
 }
 
 /// A page on another site can make a browser come here under a name of its own: only names and

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use http::HeaderMap;
 use portcullis_core::{Clock, ConnMeta, Denial, Refusal};
 use portcullis_edge::{Cap, EdgeEvents, Ended, HandshakeFailure, Refused};
+use portcullis_policy::NoTrace;
 use portcullis_proxy::{Record, Recorder, Serving};
 
 /// Hears the edge.
@@ -76,10 +77,11 @@ impl EdgeEvents for Events {
         if client.by_trusted_proxy {
             return denial.into();
         }
-        serving.pipeline.admit_unread(&client).err().unwrap_or_else(|| denial.into())
+        serving.pipeline.admit_unread(&client, &mut NoTrace).err().unwrap_or_else(|| denial.into())
     }
 
     fn refused(&self, refused: &Refused<'_>) {
-        self.recorder.record(&Record::of_edge(refused, self.clock.now()));
+        let pipeline = &self.serving.load().pipeline;
+        self.recorder.record(&Record::of_edge(refused, self.clock.now(), pipeline));
     }
 }

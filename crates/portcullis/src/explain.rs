@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use portcullis_authn::{DpopProofs, dpop};
 use portcullis_config::snapshot::{ListenerPlan, Snapshot};
 use portcullis_config::{LoadOptions, Loaded};
 use portcullis_core::{
@@ -50,7 +51,8 @@ pub(crate) fn explain(args: &ExplainArgs) -> ExitCode {
 
 async fn explained(args: &ExplainArgs) -> Result<(String, bool), Unusable> {
     let clock = clock(args)?;
-    let options = LoadOptions::new(clock.clone());
+    let mut options = LoadOptions::new(clock.clone());
+    options.handover.dpop = Arc::new(DpopProofs::rehearsal(clock.clone()));
     let loaded = portcullis_config::load(&args.config, &options);
     let Loaded { snapshot, .. } = loaded.map_err(|report| Unusable(report.render_text(false)))?;
     for keys in snapshot.keys.values() {
@@ -226,7 +228,8 @@ impl MadeUp {
         let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
         let mut headers = headers(&args.headers)?;
         if let Some(token) = token(args)? {
-            let value = HeaderValue::try_from(format!("Bearer {}", token.trim()));
+            let scheme = if headers.contains_key(dpop::FIELD) { "DPoP" } else { "Bearer" };
+            let value = HeaderValue::try_from(format!("{scheme} {}", token.trim()));
             let value = value.map_err(|_| unusable("the token has odd characters"))?;
             headers.insert(http::header::AUTHORIZATION, value);
         }

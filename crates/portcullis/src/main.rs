@@ -2,16 +2,20 @@
 
 mod acme;
 mod admin;
+#[cfg_attr(not(test), expect(dead_code, reason = "for the commands that change something"))]
+mod admin_client;
 mod certificate_events;
 mod certificates;
 mod check;
 mod cli;
+mod decisions;
 mod demo;
 mod descriptors;
 mod events;
 mod explain;
 mod explain_handshake;
 mod handover;
+mod keys;
 mod listeners;
 mod logs;
 mod operators;

@@ -1,6 +1,5 @@
 //! The listeners for operators, rebound when their address changes.
 
-use std::future::ready;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -67,7 +66,7 @@ impl Operators {
         if let Some((server, socket)) = admin {
             lines.push(format!("listening admin {}", server.address()));
             let state = Admin::new(Arc::clone(runtime), token.clone());
-            let task = tokio::spawn(server.serve(move |request| ready(state.answer(&request))));
+            let task = tokio::spawn(server.serve(move |request| state.clone().answer(request)));
             self.admin =
                 Some(Running { place: admin_place, token: Some(token.clone()), socket, task });
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use portcullis_authn::identity::SigningSettings;
 use portcullis_config::snapshot::{
     ConnectionTerms, IdentityTerms, ListenerPlan, Snapshot, TlsTerms,
@@ -20,6 +20,7 @@ use portcullis_tls::acme::{AcmePlan, Challenges};
 use portcullis_tls::{CertificateStore, ClientTrusts, TlsAcceptor, TlsPlan};
 use thiserror::Error;
 
+use crate::admin_client::TOKEN_FILE;
 use crate::runtime::Running;
 
 /// Why a compiled file cannot serve.
@@ -116,6 +117,8 @@ pub(crate) fn prepare(
         limiters: snapshot.limiters,
         slots: snapshot.slots,
         keys: snapshot.keys,
+        api_keys: snapshot.api_keys,
+        dpop: snapshot.dpop,
         clock: clock.clone(),
     };
     let running = Running {
@@ -135,7 +138,8 @@ pub(crate) fn prepare(
     let reserved = reserved_fields(&snapshot.identity_fields, &snapshot.identity.header);
     let terms = &snapshot.connections;
     let drain = (terms.drain_delay, terms.drain_grace);
-    let parts = Parts { pools, identity, challenges, reserved, clock, recorder };
+    let key_field = snapshot.key_field;
+    let parts = Parts { pools, identity, challenges, reserved, key_field, clock, recorder };
     let serving = serving(snapshot.pipeline, parts, &snapshot.identity, terms, &running);
     let files = snapshot.files;
     Ok(Prepared { serving, running, connections, listeners, drain, files, admin_token, acme })
@@ -146,6 +150,7 @@ struct Parts<'p> {
     identity: Option<Arc<IdentitySigner>>,
     challenges: Option<Challenges>,
     reserved: std::collections::HashSet<Box<str>>,
+    key_field: Option<HeaderName>,
     clock: &'p Clock,
     recorder: &'p Arc<Recorder>,
 }
@@ -165,6 +170,7 @@ fn serving(
         identity: parts.identity,
         identity_header: identity.header.clone(),
         reserved_fields: parts.reserved,
+        key_field: parts.key_field,
         redaction: Redaction::new(
             telemetry.redact_query.iter().map(String::as_str),
             telemetry.redact_headers.iter().map(String::as_str),
@@ -261,7 +267,7 @@ fn signer(
 fn made_token(state: &StateFolder) -> Result<Secret, PrepareError> {
     let drawn = random::bytes::<32>().ok_or(PrepareError::Random)?;
     let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(drawn);
-    Ok(state.read_or_create("admin.token", || text.into_bytes())?)
+    Ok(state.read_or_create(TOKEN_FILE, || text.into_bytes())?)
 }
 
 fn connection_settings(terms: &ConnectionTerms) -> ConnectionSettings {

@@ -19,6 +19,7 @@ use crate::acme::{self, FAREWELL};
 use crate::descriptors;
 use crate::events::Events;
 use crate::handover::{self, Ask, Door, Predecessor, Sockets};
+use crate::keys;
 use crate::listeners::Listeners;
 use crate::operators::Operators;
 use crate::prepare::{Kept, Prepared, Previous, prepare};
@@ -140,6 +141,7 @@ impl Process {
         start_keys(&running.handover, None).await;
         let runtime = Arc::new(Runtime::new(base, running, store));
         tracing::info!(file = %runtime.store().file().display(), "the durable store is open");
+        keys::start(&runtime.api_keys(), runtime.durable()).await;
         let acme = acme::start(&runtime, plan.as_ref()).await;
         let mut operators = Operators::default();
         let lines = operators.set(&mut adopted, &runtime, &admin, &admin_token).await;
@@ -228,6 +230,7 @@ impl Process {
             ((), ()) = orderly => {}
             () = stop_again(signals) => {}
         }
+        keys::stop(&self.runtime.api_keys()).await;
         tracing::info!(connections_cut_off = self.edge.connections(), "stopped");
         self.runtime.logs().close();
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use portcullis_authn::ApiKeys;
 use portcullis_config::snapshot::{AdminTerms, TelemetryTerms};
 use portcullis_core::{Clock, Timestamp};
 use portcullis_policy::{Handover, IdentitySigner};
@@ -192,6 +193,11 @@ impl Runtime {
         &self.clock
     }
 
+    /// The API keys, the same for the life of the process.
+    pub(crate) fn api_keys(&self) -> Arc<ApiKeys> {
+        Arc::clone(&self.running.load().handover.api_keys)
+    }
+
     /// The durable store.
     pub(crate) const fn store(&self) -> &Store {
         &self.store
@@ -271,6 +277,7 @@ impl Runtime {
             raise(&metrics.evictions.with_label_values(&by), limiter.evictions());
             raise(&metrics.overflows.with_label_values(&by), limiter.overflows());
         }
+        self.metrics.dpop.show(running.handover.dpop.status());
         for (name, slots) in &running.handover.slots {
             let held = i64::try_from(slots.held()).unwrap_or(i64::MAX);
             self.metrics.limits.slots.with_label_values(&[&**name]).set(held);

@@ -3,8 +3,8 @@
 use http::{Method, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
-use portcullis_core::{Authority, Denial, Fault, Host, Refusal, Secret};
-use portcullis_policy::CHALLENGES;
+use portcullis_core::{Authority, ConnMeta, Denial, Fault, Host, Refusal, Secret};
+use portcullis_policy::{CHALLENGES, Pipeline};
 use portcullis_tls::acme::token_of;
 
 use crate::answer;
@@ -14,6 +14,9 @@ use crate::intake::{Request, authority_text, leaves_challenges};
 /// What such requests are recorded and counted as.
 pub(crate) const ROUTE: &str = "acme";
 
+/// What the stage saw of a request for an answer that nobody wants.
+pub(crate) const NONE_PENDING: &str = "no such challenge";
+
 /// What is to be answered; `None` where the request is one like any other. On a listener that
 /// redirects nothing but pending challenges is below their path, whatever the host. What is not
 /// well formed is judged like anything else that is not.
@@ -22,12 +25,22 @@ pub(crate) async fn outcome(req: &RequestHeader, ctx: &Ctx) -> Option<Result<Sec
     if let Some(found) = pending(req, ctx).await {
         return Some(found.map_err(Refusal::from));
     }
-    // In this order: reading the head whole is for the few that come so far.
-    let is_nothing = req.uri.path().starts_with(CHALLENGES)
-        && ctx.serving.pipeline.transport.is_redirect(&conn.listener)
-        && !leaves_challenges(req)
-        && Request::read(req, false, ctx.https).is_ok();
+    let is_nothing = is_nothing(&ctx.serving.pipeline, req, conn, ctx.https);
     is_nothing.then(|| Err(Denial::RouteNotFound.into()))
+}
+
+/// Whether a request that came in cleartext asks for an answer that nobody wants, where nothing else
+/// is. In this order: reading the head whole is for the few that come so far.
+pub(crate) fn is_nothing(
+    pipeline: &Pipeline,
+    req: &RequestHeader,
+    conn: &ConnMeta,
+    https: bool,
+) -> bool {
+    req.uri.path().starts_with(CHALLENGES)
+        && pipeline.transport.is_redirect(&conn.listener)
+        && !leaves_challenges(req)
+        && Request::read(req, false, https).is_ok()
 }
 
 async fn pending(req: &RequestHeader, ctx: &Ctx) -> Option<Result<Secret, Fault>> {

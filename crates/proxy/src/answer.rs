@@ -7,7 +7,7 @@ use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
 use portcullis_core::problem::Problem;
 use portcullis_core::{Refusal, request_id::REQUEST_ID_HEADER};
-use portcullis_policy::{PreflightAnswer, Redirect};
+use portcullis_policy::{DPOP_NONCE_FIELD, PreflightAnswer, Redirect};
 
 use crate::ctx::Ctx;
 use crate::response_fields::Answer;
@@ -113,6 +113,9 @@ pub(crate) fn add_common(
     answer.insert_header(REQUEST_ID_HEADER, ctx.id.as_str())?;
     for (name, value) in &ctx.rate_fields {
         answer.insert_header(name.clone(), value.clone())?;
+    }
+    if let Some(nonce) = &ctx.nonce {
+        answer.insert_header(DPOP_NONCE_FIELD, nonce.clone())?;
     }
     if let Some(policy) = &ctx.cors {
         for (name, value) in policy.answer_fields(&session.req_header().headers) {

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_core::{ConnMeta, Denial, Fault, Principal, Refusal, RequestId, Timestamp};
-use portcullis_policy::{CorsPolicy, Decision, Endpoint, Grant, Route, UpgradeToken, Verdict};
+use portcullis_policy::{
+    CorsPolicy, Decision, Endpoint, Grant, Route, Steps, UpgradeToken, Verdict,
+};
 
 use crate::guard::{Cut, Watch};
 use crate::intake::Request;
 use crate::pool::{Lease, Target};
 use crate::record::Record;
 use crate::serving::Serving;
+use crate::stages;
 use crate::tunnel::Gate;
 
 /// One request's context. Its record is written when it is dropped, so that a request that is cut
@@ -21,6 +24,8 @@ use crate::tunnel::Gate;
 #[expect(clippy::struct_excessive_bools, reason = "each notes that something came to pass")]
 pub struct Ctx {
     pub(crate) serving: Arc<Serving>,
+    /// The stages that were asked.
+    pub(crate) steps: Steps,
     pub(crate) started: Duration,
     pub(crate) time: Timestamp,
     pub(crate) id: RequestId,
@@ -33,6 +38,8 @@ pub struct Ctx {
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) cors: Option<Arc<CorsPolicy>>,
     pub(crate) principal: Option<Arc<Principal>>,
+    /// What the client's next DPoP proof should contain.
+    pub(crate) nonce: Option<http::HeaderValue>,
     pub(crate) rate_fields: Vec<(http::HeaderName, http::HeaderValue)>,
     pub(crate) grant: Option<Grant>,
     pub(crate) refusal: Option<Refusal>,
@@ -68,6 +75,8 @@ pub struct Ctx {
     pub(crate) upstream_took: Option<Duration>,
     pub(crate) status: Option<u16>,
     pub(crate) preflight: bool,
+    /// Whether the verdict was an answer of ours, and no refusal.
+    pub(crate) answered: bool,
     /// Whether it was an authority's, and never judged.
     pub(crate) for_authority: bool,
     pub(crate) aborted: bool,
@@ -110,6 +119,7 @@ impl Ctx {
         let (started, time) = (serving.clock.monotonic(), serving.clock.now());
         Self {
             serving,
+            steps: Steps::default(),
             started,
             time,
             id: RequestId::new(time),
@@ -122,6 +132,7 @@ impl Ctx {
             route: None,
             cors: None,
             principal: None,
+            nonce: None,
             rate_fields: Vec::new(),
             grant: None,
             refusal: None,
@@ -148,6 +159,7 @@ impl Ctx {
             upstream_took: None,
             status: None,
             preflight: false,
+            answered: false,
             for_authority: false,
             aborted: false,
             finished: false,
@@ -169,11 +181,13 @@ impl Ctx {
 impl Ctx {
     /// Keeps what was learnt for the answer and the record.
     pub(crate) fn note_decision(&mut self, decision: Decision) -> Verdict {
-        let Decision { verdict, route, cors, principal, standings } = decision;
+        let Decision { verdict, route, cors, principal, nonce, standings } = decision;
+        self.nonce = nonce.and_then(|nonce| http::HeaderValue::try_from(&*nonce).ok());
         self.rate_fields = portcullis_policy::limits::fields(&standings);
         self.route = route;
         self.cors = cors;
         self.principal = principal;
+        self.answered = stages::is_own_answer(&verdict);
         verdict
     }
 

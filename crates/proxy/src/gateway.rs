@@ -15,10 +15,10 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use portcullis_core::forwarded::ClientView;
 use portcullis_core::{ConnMeta, Denial, Fault, Refusal};
-use portcullis_policy::{Decision, NoTrace, Verdict};
+use portcullis_policy::{Decision, Verdict};
 
 use crate::ctx::{Ctx, Manner};
-use crate::intake::{self, Request};
+use crate::judging::{self, Judged};
 use crate::pool::Attempt;
 use crate::serving::Serving;
 use crate::{
@@ -59,23 +59,19 @@ impl Gateway {
             let reason = "a connection that the edge does not know".into();
             return Err(Fault::Internal { reason }.into());
         };
-        let pipeline = &ctx.serving.pipeline;
-        let request = match Request::read(req, has_body, ctx.https) {
-            Ok(request) => request,
-            Err(denial) => {
-                pipeline.admit_unread(&client)?;
-                return Err(denial.into());
-            }
-        };
-        if pipeline.transport.is_redirect(&conn.listener) && intake::leaves_challenges(req) {
-            pipeline.admit_unread(&client)?;
-            let reason = "dot segments below the challenges of ACME".into();
-            return Err(Denial::Malformed { reason }.into());
-        }
-        let head = request.head(&req.headers, ctx.https);
-        let decision = pipeline.decide(&head, &conn, &client, &mut NoTrace).await;
-        ctx.request = Some(request);
-        Ok(decision)
+        let serving = Arc::clone(&ctx.serving);
+        let judged = judging::judge(
+            &serving.pipeline,
+            req,
+            has_body,
+            ctx.https,
+            &conn,
+            &client,
+            &mut ctx.steps,
+        );
+        let Judged { request, outcome } = judged.await;
+        ctx.request = request;
+        outcome
     }
 }
 

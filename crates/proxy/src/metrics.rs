@@ -8,9 +8,11 @@ use prometheus::{
 };
 
 pub use crate::metrics::certificates::{CertificateFacts, CertificateMetrics};
+pub use crate::metrics::dpop::DpopMetrics;
 pub use crate::metrics::upstreams::UpstreamMetrics;
 
 mod certificates;
+mod dpop;
 mod upstreams;
 
 /// Buckets of request durations, in seconds.
@@ -28,6 +30,8 @@ pub struct Metrics {
     pub upstreams: UpstreamMetrics,
     /// Of issuers' keys.
     pub issuers: IssuerMetrics,
+    /// Of DPoP proofs.
+    pub dpop: DpopMetrics,
     /// Of limits.
     pub limits: LimitMetrics,
     /// Of connections.
@@ -148,6 +152,7 @@ impl Metrics {
             requests: RequestMetrics::new(&make)?,
             upstreams: UpstreamMetrics::new(&make)?,
             issuers: IssuerMetrics::new(&make)?,
+            dpop: DpopMetrics::new(&make)?,
             limits: LimitMetrics::new(&make)?,
             edge: EdgeMetrics::new(&make)?,
             certificates: CertificateMetrics::new(&make)?,

@@ -7,10 +7,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portcullis_core::{Refusal, Timestamp};
 use portcullis_edge::Refused;
+use portcullis_policy::Pipeline;
 use serde::Serialize;
 
 use crate::ctx::Ctx;
 use crate::metrics::Metrics;
+use crate::stages::{Kept, StageRecord};
 
 /// Takes finished lines. Must not block for long.
 pub trait LogSink: Send + Sync + std::fmt::Debug {
@@ -47,6 +49,10 @@ pub struct Record {
     pub code: &'static str,
     /// Why, for operators; empty where the app answered.
     pub reason: String,
+    /// The line that refused: `FILE:LINE`, `default` where no line does, `head gate`; empty where the
+    /// app answered.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub rule: String,
     /// Subject of the principal.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub subject: String,
@@ -75,6 +81,42 @@ pub struct Record {
     pub aborted: bool,
     #[serde(skip)]
     took: Duration,
+    #[serde(skip)]
+    stages: Kept,
+}
+
+/// A record with its stages, as `/decisions` gives it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Told {
+    #[serde(flatten)]
+    record: Record,
+    stages: Vec<StageRecord>,
+}
+
+/// Which decisions are asked for; what is `None` is not asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// That of this request.
+    pub request_id: Option<String>,
+    /// Those with this code.
+    pub code: Option<String>,
+    /// Those on this route.
+    pub route: Option<String>,
+    /// Those with this status.
+    pub status: Option<u16>,
+    /// Those that were refused, or were not.
+    pub refused: Option<bool>,
+}
+
+impl Wanted {
+    fn is(&self, record: &Record) -> bool {
+        let same = |wanted: &Option<String>, have: &str| wanted.as_ref().is_none_or(|w| w == have);
+        same(&self.request_id, &record.request_id)
+            && same(&self.code, record.code)
+            && same(&self.route, &record.route)
+            && self.status.is_none_or(|status| status == record.status)
+            && self.refused.is_none_or(|refused| refused != record.code.is_empty())
+    }
 }
 
 /// The route's name, or the word for what was never matched against one.
@@ -108,6 +150,7 @@ impl Record {
         );
         let principal = ctx.principal.as_ref();
         let refusal = ctx.refusal.as_ref();
+        let stages = Kept::of(ctx);
         Self {
             time: ctx.time.rfc3339(),
             request_id: ctx.id.to_string(),
@@ -121,6 +164,7 @@ impl Record {
             status: ctx.status.unwrap_or_default(),
             code: refusal.map_or("", Refusal::code),
             reason: refusal.map(|r| r.reason().into_owned()).unwrap_or_default(),
+            rule: stages.rule(),
             subject: principal.map(|p| p.subject.clone()).unwrap_or_default(),
             issuer: principal.map(|p| p.issuer.to_string()).unwrap_or_default(),
             duration_ms: millis(took),
@@ -132,11 +176,13 @@ impl Record {
             preflight: ctx.preflight,
             aborted: ctx.aborted || !ctx.finished || ctx.status.is_none(),
             took,
+            stages,
         }
     }
 
     /// The record of a request that the edge refused before it became one.
-    pub fn of_edge(refused: &Refused<'_>, time: Timestamp) -> Self {
+    pub fn of_edge(refused: &Refused<'_>, time: Timestamp, pipeline: &Pipeline) -> Self {
+        let stages = Kept::of_edge(refused, pipeline);
         let Refused { connection: conn, id, refusal, protocol, method, lasted } = refused;
         Self {
             time: time.rfc3339(),
@@ -151,6 +197,7 @@ impl Record {
             status: refusal.status(),
             code: refusal.code(),
             reason: refusal.reason().into_owned(),
+            rule: stages.rule(),
             subject: String::new(),
             issuer: String::new(),
             duration_ms: millis(*lasted),
@@ -162,6 +209,7 @@ impl Record {
             preflight: false,
             aborted: false,
             took: *lasted,
+            stages,
         }
     }
 }
@@ -191,11 +239,14 @@ impl Decisions {
         latest.push_back(record);
     }
 
-    /// The newest first, at most `limit`; only that of `request_id` where one is given.
-    pub fn latest(&self, limit: usize, request_id: Option<&str>) -> Vec<Record> {
+    /// The newest first, at most `limit`, of those that are wanted.
+    pub fn latest(&self, limit: usize, wanted: &Wanted) -> Vec<Told> {
         let latest = self.latest.lock();
-        let wanted = |r: &&Record| request_id.is_none_or(|id| r.request_id == id);
-        latest.iter().rev().filter(wanted).take(limit).cloned().collect()
+        let found = latest.iter().rev().filter(|record| wanted.is(record));
+        let records: Vec<Record> = found.take(limit).cloned().collect();
+        drop(latest);
+        let told = |record: Record| Told { stages: record.stages.told(), record };
+        records.into_iter().map(told).collect()
     }
 }
 

@@ -23,8 +23,8 @@ const BUILT_IN: [&str; 16] = [
 ];
 
 /// Header fields that are always hidden.
-const BUILT_IN_HEADERS: [&str; 5] =
-    ["authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"];
+const BUILT_IN_HEADERS: [&str; 6] =
+    ["authorization", "cookie", "dpop", "proxy-authorization", "set-cookie", "x-api-key"];
 
 /// The built-in lists and what the file adds.
 #[derive(Clone, Debug)]
@@ -92,6 +92,7 @@ mod tests {
     fn credentials_in_headers_are_hidden() {
         let redaction = Redaction::new([], ["x-session"]);
         assert_eq!(redaction.header("Authorization", "Bearer abc"), "REDACTED");
+        assert_eq!(redaction.header("DPoP", "abc"), "REDACTED");
         assert_eq!(redaction.header("X-Session", "abc"), "REDACTED");
         assert_eq!(redaction.header("accept", "*/*"), "*/*");
     }

@@ -1,12 +1,13 @@
 //! What the app receives: nothing the client may not say, and what the gateway says of it.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use portcullis_core::request_id::REQUEST_ID_HEADER;
-use portcullis_policy::{Access, Endpoint, Grant, HostHeader, ReadFrom, TokenMode};
+use portcullis_policy::{Access, DPOP_FIELD, Endpoint, Grant, HostHeader, ReadFrom, TokenMode};
 
 use crate::ctx::{Ctx, Manner};
 use crate::identity_fields::{self, Known};
@@ -118,17 +119,30 @@ fn strip(ctx: &Ctx, req: &mut RequestHeader) {
 }
 
 fn is_reserved(ctx: &Ctx, name: &HeaderName) -> bool {
-    let text = name.as_str();
-    let folded;
-    let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '-';
-    let text = if text.contains(is_odd) {
-        folded = text.replace(is_odd, "-");
-        folded.as_str()
-    } else {
-        text
-    };
+    let text = folded(name);
     RESERVED_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
-        || ctx.serving.reserved_fields.contains(text)
+        || ctx.serving.reserved_fields.contains(&*text)
+}
+
+/// A name as servers in the manner of CGI read it.
+fn folded(name: &HeaderName) -> Cow<'_, str> {
+    let text = name.as_str();
+    let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '-';
+    if text.contains(is_odd) { text.replace(is_odd, "-").into() } else { text.into() }
+}
+
+/// An API key goes to no app, in whatever spelling, also where the route takes none; but for the key that
+/// was judged, where the route hands credentials on as they came.
+fn strip_key(ctx: &Ctx, grant: &Grant, req: &mut RequestHeader) {
+    let Some(field) = &ctx.serving.key_field else { return };
+    let is_handed_on = grant.route().forward.identity.token == TokenMode::Original
+        && grant.route().access.key_field().is_some();
+    let sent = req.headers.keys().filter(|name| folded(name) == folded(field));
+    let hidden: Vec<HeaderName> =
+        sent.filter(|name| !is_handed_on || *name != field).cloned().collect();
+    for name in hidden {
+        req.remove_header(&name);
+    }
 }
 
 /// Rewrites the head for the upstream, after hop-by-hop fields are gone.
@@ -141,6 +155,7 @@ pub(crate) fn rewrite(
 ) -> Result<()> {
     let forward = &grant.route().forward;
     strip(ctx, req);
+    strip_key(ctx, grant, req);
     strip_credentials(grant, req)?;
     let target = upstream_target(grant, request)?;
     req.set_raw_path(target.as_bytes())?;
@@ -178,6 +193,7 @@ fn strip_credentials(grant: &Grant, req: &mut RequestHeader) -> Result<()> {
         return Ok(());
     }
     req.remove_header(&header::AUTHORIZATION);
+    req.remove_header(DPOP_FIELD);
     for name in token_places(grant).filter_map(|place| match place {
         ReadFrom::Cookie(name) => Some(name),
         ReadFrom::Authorization | ReadFrom::Query(_) => None,

@@ -50,6 +50,11 @@ pub(crate) fn apply_policy(
     let document = is_document(answer.headers.get(header::CONTENT_TYPE));
     route.response_headers.apply(&mut Answer(answer), document, ctx.https);
     harden_cookies(route.forward.cookies, answer)?;
+    if let Some(field) = route.access.key_field() {
+        // Caches know of themselves that `Authorization` makes an answer somebody's own (RFC 9111
+        // §3.5); of this field they must be told.
+        answer.append_header(header::VARY, field.as_str())?;
+    }
     if ctx.cors.is_some() {
         for name in CORS_FIELDS {
             answer.remove_header(name);

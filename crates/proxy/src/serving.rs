@@ -28,6 +28,8 @@ pub struct Serving {
     pub identity_header: http::HeaderName,
     /// Every field that a client may not say, folded to lower case and `-`.
     pub reserved_fields: HashSet<Box<str>>,
+    /// The field that carries API keys, where any route takes them.
+    pub key_field: Option<http::HeaderName>,
     /// What logs do not show.
     pub redaction: Redaction,
     /// How long an unused client connection is kept.

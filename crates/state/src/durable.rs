@@ -15,7 +15,7 @@ pub enum Kind {
     AcmeOrder,
     /// An API key, by its id: a digest of its secret and what it may do.
     ApiKey,
-    /// How often and when an API key was last used, by its id.
+    /// How often and when API keys were last used, by day.
     ApiKeyUse,
     /// A certificate and its key, by name.
     Certificate,

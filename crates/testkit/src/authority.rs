@@ -155,6 +155,13 @@ impl Pair {
         Arc::new(config.with_single_cert(self.chain(), self.private_key()).expect("a pair"))
     }
 
+    /// SHA-256 of its first certificate in base64url: `x5t#S256` (RFC 8705 §3.1).
+    pub fn thumbprint(&self) -> String {
+        use ::aws_lc_rs::digest::{SHA256, digest};
+        let chain = self.chain();
+        crate::keys::b64(digest(&SHA256, chain.first().expect("a certificate")))
+    }
+
     pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
         certificates(&self.certificate)
     }

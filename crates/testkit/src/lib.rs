@@ -20,6 +20,7 @@ pub mod client_certificates;
 pub mod conformance;
 pub mod connection;
 pub mod dns;
+pub mod dpop;
 pub mod fake_ca;
 pub mod gateway;
 pub mod http2;

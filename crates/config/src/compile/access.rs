@@ -1,29 +1,38 @@
 //! `access` of a route.
 
+use portcullis_authn::Possession;
+use portcullis_authn::dpop::ALGORITHMS;
 use portcullis_core::Schemes;
-use portcullis_policy::{Access, CertificateWay, Demand, TokenWay};
+use portcullis_policy::{Access, CertificateWay, Demand, KeyWay, TokenWay};
 
 use crate::at::At;
 use crate::compile::check::{non_empty, texts};
-use crate::compile::issuers::IssuerTerms;
-use crate::compile::names::Named;
-use crate::compile::{Context, access_certificates};
+use crate::compile::sections::Sections;
+use crate::compile::{Context, access_certificates, api_keys, proof};
 use crate::problem::{Problem, Problems};
 use crate::raw::access as raw;
 use crate::read::Items;
 
 impl raw::Access {
-    /// Compiles the demand of a route.
+    /// The names of its policies, which need to know the route's path.
+    pub(super) fn take_policies(&mut self) -> Option<Items<String>> {
+        match self {
+            Self::Public => None,
+            Self::Rules(rules) => rules.policies.take(),
+        }
+    }
+
+    /// Compiles the demand of a route, but for its policies.
     pub(super) fn compile(
         self,
         at: &At,
-        issuers: &Named<IssuerTerms>,
+        sections: &Sections,
         context: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<Access> {
         match self {
             Self::Public => Some(Access::Public { origin: context.origin(at) }),
-            Self::Rules(rules) => rules.compile(at, issuers, context, problems),
+            Self::Rules(rules) => rules.compile(at, sections, context, problems),
         }
     }
 }
@@ -31,6 +40,7 @@ impl raw::Access {
 #[derive(Default)]
 struct Ways {
     tokens: Vec<TokenWay>,
+    api_keys: Option<Box<KeyWay>>,
     certificates: Vec<CertificateWay>,
     anonymous: bool,
     /// The first issuer whose tokens have no roles.
@@ -41,15 +51,15 @@ impl raw::Rules {
     fn compile(
         self,
         at: &At,
-        issuers: &Named<IssuerTerms>,
+        sections: &Sections,
         context: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<Access> {
-        let Self { any_of, also, roles } = self;
+        let Self { any_of, also, roles, policies: _ } = self;
         let any_of = problems.required(at, "any_of", any_of);
         let any_of_at = at.key("any_of");
         let any_of = any_of.and_then(|list| non_empty(list, &any_of_at, problems));
-        let ways = any_of.and_then(|list| ways(list, &any_of_at, issuers, context, problems));
+        let ways = any_of.and_then(|list| ways(list, &any_of_at, sections, context, problems));
         let also = access_certificates::also(also, &at.key("also"), context, problems);
         let roles_at = at.key("roles");
         let roles = match roles {
@@ -62,22 +72,48 @@ impl raw::Rules {
             }
             None => Vec::new(),
         };
-        let (Ways { tokens, certificates, anonymous, .. }, also) = (ways?, also?);
-        if tokens.is_empty() && !anonymous && !also.is_empty() {
+        let (Ways { tokens, api_keys, certificates, anonymous, .. }, also) = (ways?, also?);
+        let in_head = !tokens.is_empty() || api_keys.is_some();
+        if !in_head && !anonymous && !also.is_empty() {
             let message = "every way of `any_of` is a certificate already";
             let problem = Problem::new(at.key("also"), message).on_key();
             problems.push(problem.help("say in `any_of` which names it must have"));
             return None;
         }
-        if tokens.is_empty() && certificates.is_empty() {
+        if !in_head && certificates.is_empty() {
             let problem = Problem::new(any_of_at, "`anonymous` alone lets everybody in");
             problems.push(problem.help("write `access: public`, or name a credential beside it"));
             return None;
         }
         let origin = context.origin(at);
-        let schemes = Schemes { bearer: !tokens.is_empty(), ..Schemes::default() };
-        let demand = Demand { tokens, certificates, also, anonymous, roles, schemes, origin };
+        let api_key = api_keys.as_ref().map(|way| way.field.as_str().into());
+        let schemes = Schemes { api_key, ..schemes(&tokens) };
+        let dpop = proof::memory(&tokens, context);
+        let demand = Demand {
+            tokens,
+            api_keys,
+            certificates,
+            also,
+            anonymous,
+            roles,
+            policies: Vec::new(),
+            dpop,
+            schemes,
+            origin,
+        };
         Some(Access::AnyOf(demand))
+    }
+}
+
+/// The ways to send a token.
+fn schemes(tokens: &[TokenWay]) -> Schemes {
+    let takes = |wanted: fn(Possession) -> bool| {
+        tokens.iter().any(|way| wanted(way.issuer.settings().proof.dpop))
+    };
+    Schemes {
+        bearer: takes(|dpop| dpop != Possession::Required),
+        dpop: takes(|dpop| dpop != Possession::None).then(|| ALGORITHMS.into()),
+        api_key: None,
     }
 }
 
@@ -85,6 +121,9 @@ fn check_roles(ways: &Ways, at: &At, problems: &mut Problems) -> Option<()> {
     let problem = if ways.anonymous {
         Problem::new(at.clone(), "roles cannot be asked of `anonymous`")
             .help("take `anonymous` out of `any_of`, or the roles")
+    } else if ways.api_keys.is_some() {
+        Problem::new(at.clone(), "roles cannot be asked of an API key: it has scopes alone")
+            .help("take `api_key` out of `any_of`, or the roles")
     } else if !ways.certificates.is_empty() {
         Problem::new(at.clone(), "roles cannot be asked of a client certificate")
             .help("take `client_certificate` out of `any_of`, or the roles")
@@ -101,7 +140,7 @@ fn check_roles(ways: &Ways, at: &At, problems: &mut Problems) -> Option<()> {
 fn ways(
     raw: Items<raw::Credential>,
     at: &At,
-    issuers: &Named<IssuerTerms>,
+    sections: &Sections,
     context: &Context<'_>,
     problems: &mut Problems,
 ) -> Option<Ways> {
@@ -113,41 +152,20 @@ fn ways(
                 problems.push(Problem::new(at, "`anonymous` stands here twice"));
             }
             raw::Credential::Anonymous => all.anonymous = true,
+            raw::Credential::ApiKey => {
+                let any = api_keys::any(&sections.key_field, &at, context);
+                sound &= all.add_key(Some(any), &at, problems);
+            }
             raw::Credential::ClientCertificate => {
                 let any = access_certificates::any(&at, context);
                 sound &= all.add_certificate(Some(any), &at, problems);
             }
-            raw::Credential::Named(raw::Named {
-                client_certificate: Some(names),
-                issuer,
-                scopes,
-            }) => {
-                let certificate_at = at.key("client_certificate");
-                if issuer.is_some() || scopes.is_some() {
-                    problems.push(not_a_token(&at, issuer.is_some()));
-                    sound = false;
-                }
-                let way = names.compile(&certificate_at, context, problems);
-                sound &= all.add_certificate(way, &certificate_at, problems);
-            }
-            raw::Credential::Named(token) => {
-                match token.compile(&at, &mut all, issuers, context, problems) {
-                    Some(way) => all.tokens.push(way),
-                    None => sound = false,
-                }
+            raw::Credential::Named(named) => {
+                sound &= named.add(&at, &mut all, sections, context, problems);
             }
         }
     }
     sound.then_some(all)
-}
-
-fn not_a_token(at: &At, issuer: bool) -> Problem {
-    if issuer {
-        return Problem::new(at.key("issuer"), "a token and a certificate are two credentials")
-            .on_key()
-            .help("give each an entry of its own, or ask for the certificate by `also`");
-    }
-    Problem::new(at.key("scopes"), "a client certificate has no scopes").on_key()
 }
 
 impl Ways {
@@ -170,24 +188,87 @@ impl Ways {
         self.certificates.push(way);
         true
     }
+
+    /// Whether the way was sound.
+    fn add_key(&mut self, way: Option<KeyWay>, at: &At, problems: &mut Problems) -> bool {
+        let Some(way) = way else { return false };
+        if self.api_keys.is_some() {
+            let problem = Problem::new(at.clone(), "another entry takes API keys already");
+            problems.push(problem.help("one entry says which scopes a key must have"));
+            return false;
+        }
+        self.api_keys = Some(Box::new(way));
+        true
+    }
 }
 
+/// In words.
+const CERTIFICATE: &str = "a client certificate";
+
 impl raw::Named {
+    /// Adds the way that it is to `all`; whether it was sound.
+    fn add(
+        mut self,
+        at: &At,
+        all: &mut Ways,
+        sections: &Sections,
+        context: &Context<'_>,
+        problems: &mut Problems,
+    ) -> bool {
+        if let Some(names) = self.client_certificate.take() {
+            let alone = self.is_alone(at, CERTIFICATE, problems);
+            let at = at.key("client_certificate");
+            let way = names.compile(&at, context, problems);
+            return all.add_certificate(way, &at, problems) && alone;
+        }
+        if let Some(scopes) = self.api_key.take() {
+            let alone = self.is_alone(at, "an API key", problems);
+            let at = at.key("api_key");
+            let way = scopes.compile(&sections.key_field, &at, context, problems);
+            return all.add_key(way, &at, problems) && alone;
+        }
+        let way = self.compile(at, all, sections, context, problems);
+        let sound = way.is_some();
+        all.tokens.extend(way);
+        sound
+    }
+
+    /// Notes what stands beside a credential of another kind, in words.
+    fn is_alone(&self, at: &At, what: &str, problems: &mut Problems) -> bool {
+        let (key, message, help) = if self.issuer.is_some() && what == CERTIFICATE {
+            let help = "give each an entry of its own, or ask for the certificate by `also`";
+            ("issuer", "a token and a certificate are two credentials".to_owned(), help)
+        } else if self.issuer.is_some() || self.api_key.is_some() {
+            let key = if self.issuer.is_some() { "issuer" } else { "api_key" };
+            (key, format!("this and {what} are two credentials"), "give each an entry of its own")
+        } else if self.scopes.is_some() && what == CERTIFICATE {
+            ("scopes", "a client certificate has no scopes".to_owned(), "")
+        } else if self.scopes.is_some() {
+            let message = "scopes of a key stand with it".to_owned();
+            ("scopes", message, "write `{api_key: {scopes: […]}}`")
+        } else {
+            return true;
+        };
+        let problem = Problem::new(at.key(key), message).on_key();
+        problems.push(if help.is_empty() { problem } else { problem.help(help) });
+        false
+    }
+
     fn compile(
         self,
         at: &At,
         all: &mut Ways,
-        issuers: &Named<IssuerTerms>,
+        sections: &Sections,
         context: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<TokenWay> {
-        let Self { issuer, scopes, client_certificate: _ } = self;
+        let Self { issuer, scopes, api_key: _, client_certificate: _ } = self;
         let name = problems.required(at, "issuer", issuer);
         let scopes = match scopes {
             Some(scopes) => scope_list(scopes, &at.key("scopes"), problems)?,
             None => Vec::new(),
         };
-        let terms = issuers.find(&name?, &at.key("issuer"), problems)?;
+        let terms = sections.issuers.find(&name?, &at.key("issuer"), problems)?;
         let settings = terms.issuer.settings();
         let same = |way: &&TokenWay| way.issuer.settings().issuer == settings.issuer;
         if let Some(other) = all.tokens.iter().find(same) {
@@ -207,7 +288,11 @@ impl raw::Named {
 }
 
 /// Scopes are words without blanks (RFC 6749 §3.3).
-fn scope_list(raw: Items<String>, at: &At, problems: &mut Problems) -> Option<Vec<String>> {
+pub(super) fn scope_list(
+    raw: Items<String>,
+    at: &At,
+    problems: &mut Problems,
+) -> Option<Vec<String>> {
     let is_scope =
         |byte: u8| byte == 0x21 || (0x23..=0x5b).contains(&byte) || (0x5d..=0x7e).contains(&byte);
     let mut sound = true;

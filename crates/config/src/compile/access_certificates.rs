@@ -1,7 +1,8 @@
 //! Client certificates in `access` of a route.
 
+use portcullis_authn::Possession;
 use portcullis_core::AlternativeName;
-use portcullis_policy::{Access, CertificateWay, Demand, Route};
+use portcullis_policy::{Access, CertificateWay, Demand, Route, TokenWay};
 
 use crate::at::At;
 use crate::compile::Context;
@@ -118,13 +119,16 @@ pub(super) fn check_certificates(
 
 /// Where certificates are asked for, and whether nobody comes in without.
 fn asked(access: &Access) -> Option<(&'static str, bool)> {
-    let Access::AnyOf(Demand { tokens, certificates, also, anonymous, .. }) = access else {
-        return None;
-    };
+    let Access::AnyOf(demand) = access else { return None };
+    let Demand { tokens, certificates, also, .. } = demand;
     if !also.is_empty() {
         return Some(("also", true));
     }
-    (!certificates.is_empty()).then_some(("any_of", tokens.is_empty() && !anonymous))
+    let bound = |way: &TokenWay| way.issuer.settings().proof.certificate == Possession::Required;
+    if certificates.is_empty() && !tokens.iter().any(bound) {
+        return None;
+    }
+    Some(("any_of", tokens.iter().all(bound) && demand.api_keys.is_none() && !demand.anonymous))
 }
 
 fn never_asked(at: At, host: &str) -> Problem {

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use portcullis_core::Timestamp;
-use portcullis_policy::Origin;
+use portcullis_policy::{Lines, Origin};
 
 use crate::at::At;
 use crate::load::LoadOptions;
@@ -49,6 +49,13 @@ impl<'a> Context<'a> {
     /// The line that says what is at `at`; zero where no line does.
     pub(crate) fn origin(&self, at: &At) -> Origin {
         Origin(self.source.line(self.tree, at))
+    }
+
+    /// The file's name, and the lines of its lists.
+    pub(crate) fn lines(&self) -> Lines {
+        let section = |key| self.origin(&At::root().key(key));
+        let (hosts, routes) = (section("hosts"), section("routes"));
+        Lines { file: self.source.name().into(), hosts, routes }
     }
 
     /// Whether the file says anything at `at`.

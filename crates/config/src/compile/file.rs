@@ -1,11 +1,12 @@
 //! The whole file, section by section, into one snapshot.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use portcullis_authn::KeyCache;
 use portcullis_limit::Quota;
-use portcullis_policy::{FloodGuard, Pipeline};
+use portcullis_policy::{
+    Clients, CorsPolicy, FloodGuard, HeaderPolicy, HostAllowList, Pipeline, RouteTable, Transport,
+};
 
 use crate::at::At;
 use crate::compile::clients::ClientTerms;
@@ -13,9 +14,8 @@ use crate::compile::edge::{Edge, EdgeTerms};
 use crate::compile::issuers::IssuerTerms;
 use crate::compile::limits::limiter;
 use crate::compile::operators::Operators;
-use crate::compile::sections::Sections;
+use crate::compile::sections::Declared;
 use crate::compile::served::{Served, ServedTerms};
-use crate::compile::unused::note_unused;
 use crate::compile::{Context, listeners, redirects};
 use crate::problem::{Problem, Problems};
 use crate::raw::File;
@@ -50,6 +50,8 @@ impl File {
             state,
             defaults,
             issuers,
+            api_keys,
+            policies,
             limits,
             upstreams,
             cors,
@@ -59,48 +61,63 @@ impl File {
             telemetry,
         } = self;
         check_version(version, problems);
-        note_unused(context.tree, problems);
         let listeners = listeners::compile(listeners, context, problems);
         let edge = Edge { connections, hosts, certificates, clients };
         let edge = edge.compile(listeners.as_deref(), context, problems);
-        let sections = Sections::compile(issuers, limits, cors, upstreams, context, problems);
+        let declared = Declared { issuers, api_keys, policies, limits, cors, upstreams };
+        let sections = declared.compile(context, problems);
         let served = Served { defaults, identity, routes };
         let served = served.compile(&edge.hosts, &sections, context, problems);
         let plans = listeners.as_deref().unwrap_or_default();
         let operators = Operators { state, admin, telemetry }.compile(plans, context, problems);
         let EdgeTerms { hosts, tls, clients, connections } = edge;
         let ClientTerms { clients, flood } = clients?;
-        let ServedTerms { table, default_cors, default_headers, identity, identity_fields } =
-            served?;
+        let served = served?;
+        let ServedTerms { table, default_cors, default_headers, identity, .. } = served;
         let flood = flood.map(|quota| flood_guard(quota, context));
         let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
         let (hosts, routes) = (hosts.allow_list(plans), table);
-        let Sections { issuers, upstreams, .. } = sections;
-        let issuers: HashMap<Arc<str>, IssuerTerms> = issuers.into_compiled();
+        let issuers = sections.issuers.into_compiled();
         let listeners = listeners?;
         let transport = redirects::transport(&listeners, issuers.values().map(|one| &*one.issuer));
-        let pipeline =
-            Pipeline { clients, flood, hosts, transport, default_cors, default_headers, routes };
+        let transport = transport.with_key_field(served.key_field.clone());
+        let defaults = (default_cors, default_headers);
+        let pipeline = pipeline((clients, flood), hosts, transport, defaults, routes, context);
         Some(Snapshot {
             pipeline,
             listeners,
             tls: tls?,
             connections: connections?,
             keys: issuers.iter().map(keys_of).collect(),
+            dpop: Arc::clone(&context.options.handover.dpop),
             issuers: issuers.into_iter().map(|(name, terms)| (name, terms.issuer)).collect(),
             limiters,
             slots,
-            upstreams: upstreams.into_compiled(),
+            upstreams: sections.upstreams.into_compiled(),
             state: operators.state?,
             identity,
             admin: operators.admin?,
-            telemetry: operators.telemetry?,
-            identity_fields,
+            telemetry: operators.telemetry?.with_key_field(served.key_field.as_ref()),
+            identity_fields: served.identity_fields,
+            api_keys: Arc::clone(&context.options.handover.api_keys),
+            key_field: served.key_field,
             files: context.files(),
             hash: shown.hash,
             redacted: shown.redacted,
         })
     }
+}
+
+fn pipeline(
+    (clients, flood): (Clients, Option<FloodGuard>),
+    hosts: HostAllowList,
+    transport: Transport,
+    (default_cors, default_headers): (Option<Arc<CorsPolicy>>, Arc<HeaderPolicy>),
+    routes: RouteTable,
+    context: &Context<'_>,
+) -> Pipeline {
+    let lines = context.lines();
+    Pipeline { clients, flood, hosts, transport, default_cors, default_headers, routes, lines }
 }
 
 fn keys_of((name, terms): (&Arc<str>, &IssuerTerms)) -> (Arc<str>, KeyCache) {
@@ -112,6 +129,7 @@ fn flood_guard(quota: Quota, context: &Context<'_>) -> FloodGuard {
     FloodGuard { limiter: limiter(quota, context), origin }
 }
 
+/// What is asked of the file as a whole.
 fn check_version(version: Option<u32>, problems: &mut Problems) {
     let at = At::root();
     if let Some(version) = problems.required(&at, "version", version)

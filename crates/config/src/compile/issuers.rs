@@ -74,6 +74,7 @@ impl raw::Issuer {
             required_claims,
             read_token_from,
             claims,
+            proof,
         } = self;
         let name = check::name(name, at, problems);
         let issuer = problems.required(at, "issuer", issuer);
@@ -92,6 +93,7 @@ impl raw::Issuer {
         let required_claims = texts(required_claims, &at.key("required_claims"), problems);
         let read_from = places(read_token_from, &at.key("read_token_from"), problems);
         let claims = claims.compile(&at.key("claims"), problems);
+        let proof = proof.compile(read_from.as_deref(), at, problems);
         Some(IssuerSettings {
             name: name?,
             issuer: Arc::from(issuer?),
@@ -107,6 +109,7 @@ impl raw::Issuer {
             required_claims: required_claims?,
             read_from: read_from?,
             claims: claims?,
+            proof: proof?,
         })
     }
 }

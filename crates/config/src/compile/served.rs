@@ -10,7 +10,7 @@ use crate::compile::hosts::Hosts;
 use crate::compile::names::Named;
 use crate::compile::routes::{self, Known};
 use crate::compile::sections::Sections;
-use crate::compile::{Context, identity};
+use crate::compile::{Context, api_keys, identity};
 use crate::problem::Problems;
 use crate::raw::defaults::Defaults;
 use crate::raw::identity::Identity;
@@ -32,6 +32,8 @@ pub(super) struct ServedTerms {
     pub(super) default_headers: Arc<HeaderPolicy>,
     pub(super) identity: IdentityTerms,
     pub(super) identity_fields: Vec<HeaderName>,
+    /// The field that carries API keys, where any route takes them.
+    pub(super) key_field: Option<HeaderName>,
 }
 
 impl Served {
@@ -59,12 +61,16 @@ impl Served {
         let is_used = routes.as_ref().is_some_and(|(_, routes)| routes.iter().any(wants_token));
         let identity = identity.compile(header.clone(), is_used, hosts, context, problems);
         let (table, routes) = routes?;
+        let identity_fields = identity_fields(&routes, header);
+        let key_field = &sections.key_field;
+        let takes_keys = api_keys::check(key_field, &routes, &identity_fields, problems);
         Some(ServedTerms {
             table,
             default_cors: default_cors?,
             default_headers: Arc::new(default_headers?),
             identity: identity?,
-            identity_fields: identity_fields(&routes, header),
+            identity_fields,
+            key_field: takes_keys.then(|| key_field.clone()),
         })
     }
 }

@@ -31,30 +31,37 @@ pub struct Rules {
     /// Roles, of which one is needed. Default: none needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roles: Option<Items<String>>,
+    /// Names of `policies`, all of which must be true. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Items<String>>,
 }
 
 /// A way to be let in.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(
     rename_all = "snake_case",
-    expecting = "{issuer: name, scopes: […]}, `client_certificate`, {client_certificate: {san: […]}}, \
-                 or `anonymous`"
+    expecting = "{issuer: name, scopes: […]}, `api_key`, {api_key: {scopes: […]}}, \
+                 `client_certificate`, {client_certificate: {san: […]}}, or `anonymous`"
 )]
 pub enum Credential {
     /// None at all; a wrong credential is refused all the same.
     Anonymous,
+    /// Any API key.
+    ApiKey,
     /// Any client certificate that was verified in the handshake.
     ClientCertificate,
-    /// A token, or a client certificate with one of these names.
+    /// A token, an API key with these scopes, or a client certificate with one of these names.
     #[serde(rename = "<mapping>")]
     #[schemars(untagged)]
     Named(Named),
 }
 
-/// A token of an issuer, or a client certificate with one of these names.
+/// A token of an issuer, an API key with these scopes, or a client certificate with one of these names.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{"required": ["issuer"]}, {"required": ["client_certificate"]}]))]
+#[schemars(extend("oneOf" = [
+    {"required": ["issuer"]}, {"required": ["api_key"]}, {"required": ["client_certificate"]}
+]))]
 pub struct Named {
     /// A name of `issuers`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,9 +69,22 @@ pub struct Named {
     /// Scopes of the token, all of which are needed. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Items<String>>,
+    /// An API key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<KeyScopes>,
     /// A client certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_certificate: Option<CertificateNames>,
+}
+
+/// Scopes of an API key.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["scopes"]))]
+pub struct KeyScopes {
+    /// Scopes that the key must have, all of them.
+    #[schemars(required)]
+    pub scopes: Option<Items<String>>,
 }
 
 /// Something that is needed on top of a credential.

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::raw::admin::Admin;
+use crate::raw::api_keys::ApiKeys;
 use crate::raw::certificates::Certificates;
 use crate::raw::clients::Clients;
 use crate::raw::connections::Connections;
@@ -18,7 +19,7 @@ use crate::raw::routes::Route;
 use crate::raw::state::State;
 use crate::raw::telemetry::Telemetry;
 use crate::raw::upstreams::Upstream;
-use crate::read::Items;
+use crate::read::{Entries, Items};
 
 /// The file of a gateway.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
@@ -47,6 +48,11 @@ pub struct File {
     /// Who issues the tokens that are taken. Default: none.
     #[serde(skip_serializing_if = "Items::is_empty")]
     pub issuers: Items<Issuer>,
+    /// How API keys are sent.
+    pub api_keys: ApiKeys,
+    /// Rules in CEL, by name, used by routes. Default: none.
+    #[serde(skip_serializing_if = "Entries::is_empty")]
+    pub policies: Entries<String>,
     /// Named limits, used by routes. Default: none.
     #[serde(skip_serializing_if = "Items::is_empty")]
     pub limits: Items<Limit>,

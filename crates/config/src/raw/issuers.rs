@@ -44,6 +44,8 @@ pub struct Issuer {
     pub read_token_from: Items<TokenPlace>,
     /// Which claims say what.
     pub claims: Claims,
+    /// What shows that a token is used by its holder.
+    pub proof: Proof,
 }
 
 impl Default for Issuer {
@@ -66,6 +68,7 @@ impl Default for Issuer {
             required_claims: texts(&["sub"]),
             read_token_from: std::iter::once(TokenPlace::Authorization).collect(),
             claims: Claims::default(),
+            proof: Proof::default(),
         }
     }
 }
@@ -167,4 +170,41 @@ impl Default for Claims {
         let subject = std::iter::once("sub".to_owned()).collect();
         Self { subject, scopes: None, roles: None }
     }
+}
+
+/// What shows that a token is used by the holder it was issued to.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Proof {
+    /// The client certificate of the connection (RFC 8705 §3). Default: `none`.
+    pub certificate: Possession,
+    /// A key, by which the client signs each request (RFC 9449). Default: `none`.
+    pub dpop: Possession,
+    /// Whether what it signs needs a nonce of the gateway: `optional` or `required`. Default:
+    /// `optional`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Nonce>,
+}
+
+/// Whether a proof needs a nonce.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", expecting = "`optional` or `required`")]
+pub enum Nonce {
+    /// Only one that may be from before the gateway's start.
+    Optional,
+    /// Each.
+    Required,
+}
+
+/// Whether tokens are bound to what their holder has.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", expecting = "`none`, `optional` or `required`")]
+pub enum Possession {
+    /// None is; one that is bound is refused.
+    #[default]
+    None,
+    /// Those that are bound need it.
+    Optional,
+    /// All must be bound.
+    Required,
 }

@@ -110,6 +110,17 @@ impl Node {
         found
     }
 
+    /// Whether a mapping below has a key for which `meant` holds.
+    pub(crate) fn has_key(&self, meant: &dyn Fn(&str) -> bool) -> bool {
+        match &self.kind {
+            Kind::Mapping(entries) => {
+                entries.iter().any(|entry| meant(&entry.key) || entry.value.has_key(meant))
+            }
+            Kind::Scalar(_) => false,
+            Kind::Sequence(items) => items.iter().any(|item| item.has_key(meant)),
+        }
+    }
+
     /// Whether a scalar below has a text for which `meant` holds.
     pub(crate) fn mentions(&self, meant: &dyn Fn(&str) -> bool) -> bool {
         match &self.kind {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use jwt_simple::prelude::*;
 use portcullis_authn::{
-    Alg, ClaimPaths, Issuer, IssuerSettings, KeyCache, KeySource, ReadFrom, Refresh,
+    Alg, ClaimPaths, Issuer, IssuerSettings, KeyCache, KeySource, Proof, ReadFrom, Refresh,
 };
 use portcullis_core::forwarded::TrustedProxies;
 use portcullis_core::{CanonicalPath, HostPattern, TlsMeta};
@@ -22,7 +22,7 @@ use super::*;
 use crate::hosts::HostEntry;
 use crate::limits::{AddressLimit, PrincipalLimit};
 use crate::{
-    BodyRules, ClientRules, CookieRules, Demand, Forward, IdentityRules, MediaType, NoTrace,
+    BodyRules, ClientRules, CookieRules, Demand, Forward, IdentityRules, Lines, MediaType, NoTrace,
     OriginPattern, PathPattern, PrincipalKey, Role, RouteTableBuilder, RouteTimeouts, ToHttps,
     TokenMode, TokenWay, UpstreamSettings, UpstreamTimeouts,
 };
@@ -62,6 +62,7 @@ impl Idp {
             required_claims: vec!["sub".to_owned()],
             read_from: vec![read_from],
             claims: ClaimPaths { roles: Some(vec!["roles".to_owned()]), ..ClaimPaths::default() },
+            proof: Proof::default(),
         };
         let keys = KeyCache::new(&settings, clock.clone()).unwrap();
         keys.load_now().await;
@@ -165,6 +166,7 @@ fn pipeline(routes: Vec<(&str, Route)>) -> Pipeline {
         default_cors: None,
         default_headers: Arc::new(HeaderPolicy::default()),
         routes: table.finish(),
+        lines: Lines::default(),
     }
 }
 

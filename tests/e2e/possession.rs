@@ -1,0 +1,4 @@
+//! Bound tokens: they are worth nothing to whoever only found them.
+
+mod certificates;
+mod keys;
