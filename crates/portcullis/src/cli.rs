@@ -77,6 +77,9 @@ pub(crate) struct CheckArgs {
     /// Prints where the certificate of each name will come from, in the place of advice.
     #[arg(long)]
     pub certificates: bool,
+    /// Prints every rule of the advice, in the place of reading a file.
+    #[arg(long)]
+    pub rules: bool,
 }
 
 /// How `check` prints.
