@@ -142,9 +142,7 @@ impl Process {
         let admin = running.admin.clone();
         start_keys(&running.handover, None).await;
         let runtime = Arc::new(Runtime::new(base, running, store));
-        tracing::info!(file = %runtime.store().file().display(), "the durable store is open");
-        keys::start(&runtime.api_keys(), runtime.durable()).await;
-        revocations::start(&runtime).await;
+        start_shelves(&runtime).await;
         let acme = acme::start(&runtime, plan.as_ref()).await;
         let mut operators = Operators::default();
         let lines = operators.set(&mut adopted, &runtime, &admin, &admin_token).await;
@@ -263,11 +261,17 @@ async fn load(
     let store = Store::open(snapshot.state.clone(), state.clone(), clock.clone());
     let store = store.map_err(start)?;
     store.complete(&mut snapshot).await.map_err(start)?;
-    let kept =
-        Kept { folder: &state, durable: store.durable(), revocations: Some(&revocations) };
+    let kept = Kept { folder: &state, durable: store.durable(), revocations: Some(&revocations) };
     let prepared = prepare(snapshot, &Previous::default(), kept, clock, recorder);
     let prepared = prepared.map_err(start)?;
     Ok((state, store, prepared))
+}
+
+/// What requests ask of the durable store.
+async fn start_shelves(runtime: &Runtime) {
+    tracing::info!(file = %runtime.store().file().display(), "the durable store is open");
+    keys::start(&runtime.api_keys(), runtime.durable()).await;
+    revocations::start(runtime).await;
 }
 
 /// The process to be replaced and its sockets, where that is asked for and there is one.
