@@ -120,7 +120,7 @@ pub(crate) fn prepare(
         limiters: snapshot.limiters,
         slots: snapshot.slots,
         keys: snapshot.keys,
-        api_keys: snapshot.api_keys,
+        api_keys: snapshot.api_keys.keys,
         dpop: snapshot.dpop,
         revocations: kept.revocations.cloned(),
         clock: clock.clone(),
@@ -143,7 +143,7 @@ pub(crate) fn prepare(
     let reserved = reserved_fields(&snapshot.identity_fields, &snapshot.identity.header);
     let terms = &snapshot.connections;
     let drain = (terms.drain_delay, terms.drain_grace);
-    let key_field = snapshot.key_field;
+    let key_field = snapshot.api_keys.field;
     let parts = Parts { pools, identity, challenges, reserved, key_field, clock, recorder };
     let serving = serving(snapshot.pipeline, parts, &snapshot.identity, terms, &running);
     let files = snapshot.files;

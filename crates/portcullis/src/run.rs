@@ -142,7 +142,7 @@ impl Process {
         let admin = running.admin.clone();
         start_keys(&running.handover, None).await;
         let runtime = Arc::new(Runtime::new(base, running, store));
-        start_shelves(&runtime).await;
+        read_store(&runtime).await;
         let acme = acme::start(&runtime, plan.as_ref()).await;
         let mut operators = Operators::default();
         let lines = operators.set(&mut adopted, &runtime, &admin, &admin_token).await;
@@ -267,8 +267,8 @@ async fn load(
     Ok((state, store, prepared))
 }
 
-/// What requests ask of the durable store.
-async fn start_shelves(runtime: &Runtime) {
+/// What requests need of the store, from now on.
+async fn read_store(runtime: &Arc<Runtime>) {
     tracing::info!(file = %runtime.store().file().display(), "the durable store is open");
     keys::start(&runtime.api_keys(), runtime.durable()).await;
     revocations::start(runtime).await;
