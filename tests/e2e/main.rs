@@ -43,6 +43,7 @@ mod proxy_protocol;
 mod redirects;
 mod regressions;
 mod reload;
+mod revocations;
 mod scanners;
 mod settings;
 mod slow;
