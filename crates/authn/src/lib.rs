@@ -2,7 +2,8 @@
 //!
 //! A token walks through [`Issuer::verify`]: strict parse, claims judged, key chosen, signature
 //! verified. What was verified once is remembered by its digest; its claims are judged again on
-//! every request. The keys of an issuer live in a [`KeyCache`], which outlives a reload.
+//! every request. The keys of an issuer live in a [`KeyCache`], which outlives a reload. What an opaque
+//! token says is asked of its issuer's [`IntrospectionServer`].
 
 pub mod bearer;
 pub mod dpop;
@@ -16,6 +17,7 @@ mod claims;
 mod compact;
 mod error;
 mod fetch;
+mod introspection;
 mod issuer;
 mod jwk;
 mod key_cache;
@@ -26,6 +28,7 @@ mod principal;
 mod roca;
 mod schedule;
 mod settings;
+mod signed;
 mod source;
 mod strict_json;
 #[cfg(test)]
@@ -46,6 +49,10 @@ pub use binding::Binding;
 pub use certificate::{CLIENT_CERTIFICATE, of_certificate};
 pub use dpop::{DpopProofs, ProofFailure, ProofStatus};
 pub use error::{AuthnError, TokenFailure};
+pub use introspection::{
+    AssertionKey, ClientAuthentication, IntrospectionServer, IntrospectionSettings,
+    IntrospectionStatus,
+};
 pub use issuer::Issuer;
 pub use key_cache::{KeyCache, KeyStatus};
 pub use settings::{ClaimPaths, IssuerSettings, KeySource, Possession, Proof, ReadFrom, Refresh};

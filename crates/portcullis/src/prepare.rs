@@ -117,6 +117,7 @@ pub(crate) fn prepare(
         limiters: snapshot.limiters,
         slots: snapshot.slots,
         keys: snapshot.keys,
+        servers: snapshot.servers,
         api_keys: snapshot.api_keys,
         dpop: snapshot.dpop,
         clock: clock.clone(),

@@ -7,10 +7,9 @@ use portcullis_config::{LoadOptions, check_text};
 use crate::options;
 
 /// Paths of what later versions bring, in the order of the file.
-const LATER: [&str; 18] = [
+const LATER: [&str; 17] = [
     "state.when_unreachable",
     "secrets",
-    "issuers[1].introspection",
     "logins",
     "accounts",
     "policies",
