@@ -91,9 +91,12 @@ fn tokens(count: &mut Count<impl Write>, fixture: &Fixture) -> io::Result<()> {
 
 fn decisions(count: &mut Count<impl Write>) -> Result<(), Box<dyn Error>> {
     let world = decide::World::new()?;
-    for (name, most, path) in
-        [("decide: cached token", 3, "/v1/users/4711/orders"), ("decide: public", 1, "/healthz")]
-    {
+    for (name, most, path) in [
+        ("decide: cached token", 3, "/v1/users/4711/orders"),
+        ("decide: policy of a claim", 3, "/v1/tenant"),
+        ("decide: policy, owner or role", 5, "/v1/users/4711/invoices"),
+        ("decide: public", 1, "/healthz"),
+    ] {
         let head = world.head(path)?;
         if !world.forwards(&head) {
             return Err(format!("{name}: not forwarded").into());

@@ -1,4 +1,5 @@
-//! The whole policy on one request, compiled from a file: with a cached token, and without one.
+//! The whole policy on one request, compiled from a file: with a cached token, with policies
+//! on top, and without a token.
 
 #[path = "fixtures/decide.rs"]
 mod fixtures;
@@ -13,7 +14,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let world = World::new()?;
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("decide");
-    for (name, path) in [("cached token", "/v1/users/4711/orders"), ("public", "/healthz")] {
+    for (name, path) in [
+        ("cached token", "/v1/users/4711/orders"),
+        ("policy of a claim", "/v1/tenant"),
+        ("policy of owner or role", "/v1/users/4711/invoices"),
+        ("public", "/healthz"),
+    ] {
         let head = world.head(path)?;
         if !world.forwards(&head) {
             return Err(format!("{name}: not forwarded").into());

@@ -37,8 +37,10 @@ fn the_printed_lines_work_as_printed() {
     let ran = process::run(Path::new("bash"), &["-s"], scratch.path(), &[], &script, limit);
     let statuses: Vec<&str> =
         ran.stdout.lines().filter_map(|line| line.strip_prefix("STATUS ")).collect();
-    let expected =
-        ["200", "401", "200", "403", "403", "200", "421", "308", "200", "200", "200", "429"];
+    let expected = [
+        "200", "401", "200", "403", "403", "200", "403", "200", "421", "308", "200", "200", "200",
+        "429",
+    ];
     assert_eq!(statuses, expected, "{script}\n{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("gateway_requests_total"), "the metrics line shows some");
     demo.signal("TERM");

@@ -124,6 +124,48 @@ fn orders_belong_to_their_owners() {
     assert!(shop.app.exit_code().is_none());
 }
 
+/// The ids of `user`'s orders, as the user sees them.
+fn listed(shop: &Shop, user: &str) -> Vec<i64> {
+    let token = shop.token(user, "orders:read").sign();
+    let answer = shop.send(&Request::get(format!("/v1/users/{user}/orders")).bearer(token));
+    let list = answer.expect(200).json();
+    list.as_array().expect("a list").iter().filter_map(|order| order["id"].as_i64()).collect()
+}
+
+#[test]
+fn only_owners_and_admins_change_orders() {
+    let Some(shop) = shop("https://app.example.com") else { return };
+    let order = json!({ "item": "tea", "quantity": 2 }).to_string();
+    let ann = shop.token("ann", "orders:write").sign();
+    let bob = shop.token("bob", "orders:write").sign();
+    let admin = shop.token("carol", "orders:write").claim("roles", ["admin"]).sign();
+    let send = |method: &str, path: &str, token: &str| {
+        let request = Request::new(method, path).body(&order).bearer(token);
+        shop.send(&request.field("content-type", "application/json"))
+    };
+    let placed = send("POST", "/v1/users/ann/orders", &ann);
+    let id = placed.expect(201).json()["id"].as_i64().expect("an id");
+    let orders = "/v1/users/ann/orders";
+    let one = format!("{orders}/{id}");
+    for (method, path) in [("POST", orders), ("PUT", &one), ("DELETE", &one)] {
+        send(method, path, &bob).expect_refusal(403, "policy-denied");
+    }
+    // The path says whose orders they are; bob's own path leads to none of ann's.
+    send("DELETE", &format!("/v1/users/bob/orders/{id}"), &bob).expect(404);
+    for spelling in ["/v1/users/ann;bob/orders", "/v1/users/ANN/orders", "/v1/users/ann%20/orders"]
+    {
+        send("POST", spelling, &ann).expect_refusal(403, "policy-denied");
+    }
+    assert_eq!(listed(&shop, "ann"), [id]);
+    assert_eq!(send("PUT", &one, &ann).expect(200).json()["quantity"], 2);
+    send("PUT", &one, &admin).expect(200);
+    let for_ann = send("POST", "/v1/users/%61nn/orders", &admin);
+    let other = for_ann.expect(201).json()["id"].as_i64().expect("an id");
+    assert_eq!(listed(&shop, "ann"), [id, other]);
+    send("DELETE", &one, &ann).expect(204);
+    assert_eq!(listed(&shop, "ann"), [other]);
+}
+
 #[test]
 fn the_app_believes_the_gateways_signature() {
     let Some(shop) = shop("https://app.example.com") else { return };

@@ -36,6 +36,7 @@ mod oidc;
 mod operation;
 mod outages;
 mod paths;
+mod policies;
 mod possession;
 mod protocols;
 mod proxy_protocol;

@@ -25,6 +25,9 @@ pub enum TokenFailure {
         /// When another attempt makes sense.
         retry_after: Duration,
     },
+    /// Whether it was revoked is not known at the moment.
+    #[error("the revocations cannot be read")]
+    StateUnavailable,
 }
 
 impl TokenFailure {

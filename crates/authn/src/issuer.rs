@@ -8,13 +8,16 @@ use portcullis_core::{Clock, Principal};
 use crate::compact::MAXIMUM_LENGTH;
 use crate::introspection::Remembered;
 use crate::signed::Signed;
-use crate::{IntrospectionServer, IssuerSettings, KeyCache, TokenFailure, unverified_issuer};
+use crate::{
+    IntrospectionServer, IssuerSettings, KeyCache, Revocations, TokenFailure, unverified_issuer,
+};
 
 /// An issuer of one snapshot: its settings, how its tokens are verified, and those that were.
 #[derive(Debug)]
 pub struct Issuer {
     settings: Arc<IssuerSettings>,
     tokens: Tokens,
+    revocations: Option<Arc<Revocations>>,
 }
 
 /// What kind of tokens it issues.
@@ -34,14 +37,21 @@ impl Issuer {
     pub fn new(settings: IssuerSettings, keys: KeyCache, clock: Clock) -> Self {
         let settings = Arc::new(settings);
         let tokens = Tokens::Signed(Signed::new(Arc::clone(&settings), keys, clock));
-        Self { settings, tokens }
+        Self { settings, tokens, revocations: None }
     }
 
     /// An issuer of opaque tokens: `server` is asked, and what it says is judged by `settings`.
     pub fn opaque(settings: IssuerSettings, server: IntrospectionServer, clock: Clock) -> Self {
         let settings = Arc::new(settings);
         let tokens = Tokens::Opaque(Remembered::new(Arc::clone(&settings), server, clock));
-        Self { settings, tokens }
+        Self { settings, tokens, revocations: None }
+    }
+
+    /// Refuses tokens that were revoked. Without it none is.
+    #[must_use]
+    pub fn with_revocations(mut self, revocations: Option<Arc<Revocations>>) -> Self {
+        self.revocations = revocations;
+        self
     }
 
     /// The settings it judges by.
@@ -73,6 +83,16 @@ impl Issuer {
     /// waits for a fetch, at most five seconds, where one is under way or the cooldown allows one. An
     /// opaque one waits for the server's answer, at most the time-out of the settings.
     pub async fn verify(&self, token: &str) -> Result<Arc<Principal>, TokenFailure> {
+        let principal = self.verify_even_revoked(token).await?;
+        // On every request: a token that was verified before may have been revoked since.
+        if let Some(revocations) = &self.revocations {
+            revocations.judge(&principal, self.settings.leeway)?;
+        }
+        Ok(principal)
+    }
+
+    /// The same for a token that may have been revoked. It opens no door: it is for whoever revokes.
+    pub async fn verify_even_revoked(&self, token: &str) -> Result<Arc<Principal>, TokenFailure> {
         if token.len() > MAXIMUM_LENGTH {
             return Err(TokenFailure::because("the token is too long"));
         }

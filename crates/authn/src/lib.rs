@@ -25,11 +25,13 @@ mod key_set;
 #[cfg(test)]
 mod mutations;
 mod principal;
+mod revocations;
 mod roca;
 mod schedule;
 mod settings;
 mod signed;
 mod source;
+mod stand_in;
 mod strict_json;
 #[cfg(test)]
 mod test_server;
@@ -55,5 +57,10 @@ pub use introspection::{
 };
 pub use issuer::Issuer;
 pub use key_cache::{KeyCache, KeyStatus};
+pub use revocations::{
+    MAXIMUM as MAXIMUM_REVOCATIONS, NewRevocation, Revocation, RevocationError, Revocations,
+    Revoked,
+};
 pub use settings::{ClaimPaths, IssuerSettings, KeySource, Possession, Proof, ReadFrom, Refresh};
-pub use unverified::unverified_issuer;
+pub use stand_in::StandIn;
+pub use unverified::{unverified_issuer, unverified_jti};

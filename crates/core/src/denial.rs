@@ -79,6 +79,13 @@ pub enum Denial {
     },
     /// An upgrade with a cookie as its credential came from a page of another origin.
     OriginNotAllowed,
+    /// A policy of the route does not let it pass.
+    PolicyDenied {
+        /// Name of the policy.
+        policy: String,
+        /// What it said, or why it could not say anything.
+        reason: Cow<'static, str>,
+    },
     /// A limit is used up.
     RateLimited {
         /// Name of the limit.
@@ -111,6 +118,7 @@ impl Denial {
             | Self::CertificateNotAllowed
             | Self::ClientNotAllowed
             | Self::OriginNotAllowed
+            | Self::PolicyDenied { .. }
             | Self::RoleMissing { .. }
             | Self::ScopeMissing { .. }
             | Self::TlsRequired { .. } => 403,
@@ -147,6 +155,7 @@ impl Denial {
             Self::MediaTypeNotAllowed => "media-type-not-allowed",
             Self::MethodNotAllowed { .. } => "method-not-allowed",
             Self::OriginNotAllowed => "origin-not-allowed",
+            Self::PolicyDenied { .. } => "policy-denied",
             Self::RateLimited { .. } => "rate-limited",
             Self::RequestTimeout => "request-timeout",
             Self::RoleMissing { .. } => "role-missing",
@@ -179,6 +188,7 @@ impl Denial {
             Self::MediaTypeNotAllowed => "This content type is not accepted here",
             Self::MethodNotAllowed { .. } => "This method is not accepted here",
             Self::OriginNotAllowed => "Pages of this origin may not connect here",
+            Self::PolicyDenied { .. } => "This request is not permitted",
             Self::RateLimited { .. } => "Too many requests",
             Self::RequestTimeout => "The request took too long to arrive",
             Self::RoleMissing { .. } => "The credential lacks a needed role",
@@ -197,6 +207,9 @@ impl Denial {
             | Self::CredentialInvalid { reason, .. }
             | Self::Malformed { reason } => Cow::Borrowed(reason),
             Self::TlsRequired { reason } => Cow::Borrowed(reason),
+            Self::PolicyDenied { policy, reason } => {
+                Cow::Owned(format!("policy {policy}: {reason}"))
+            }
             Self::RateLimited { limit, .. } => Cow::Owned(format!("limit {limit} is used up")),
             Self::ConcurrencyLimited { limit } => Cow::Owned(format!("limit {limit} is reached")),
             Self::BodyTooLarge { maximum } => Cow::Owned(format!("more than {maximum} bytes")),
@@ -244,6 +257,7 @@ impl Denial {
             Self::MediaTypeNotAllowed,
             Self::MethodNotAllowed { allow: vec![Method::GET] },
             Self::OriginNotAllowed,
+            Self::PolicyDenied { policy: "sample".into(), reason: "sample".into() },
             Self::RateLimited { limit: "sample".into(), retry_after: Duration::from_secs(1) },
             Self::RequestTimeout,
             Self::RoleMissing { wanted: vec!["sample".into()] },

@@ -84,6 +84,7 @@ fn denial_fields(denial: &Denial, fields: &mut Vec<(HeaderName, HeaderValue)>) {
         | Denial::MediaTypeNotAllowed
         | Denial::OriginNotAllowed
         | Denial::RequestTimeout
+        | Denial::PolicyDenied { .. }
         | Denial::RoleMissing { .. }
         | Denial::RouteNotFound
         | Denial::TargetTooLong

@@ -7,6 +7,7 @@ use portcullis_authn::{ApiKeys, DpopProofs, Issuer};
 use portcullis_core::{AlternativeName, Challenge, ChallengeError, Scheme, Schemes};
 
 use crate::Origin;
+use crate::cel::RoutePolicy;
 
 /// Who may call a route. There is no default: the file says it in words.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Demand {
     pub anonymous: bool,
     /// Roles of which the principal needs one; empty: none needed.
     pub roles: Vec<String>,
+    /// Policies that must all be true.
+    pub policies: Vec<RoutePolicy>,
     /// The DPoP proofs that were seen; there where one of `tokens` takes any.
     pub dpop: Option<Arc<DpopProofs>>,
     /// What a challenge names.

@@ -56,7 +56,7 @@ pub async fn identify(
         None => Ok(certificates::identify(&demand.certificates, conn)),
         Some(Sent::Key(way, value)) => by_key(demand, way, value, client).map(Some),
         Some(Sent::NoToken(reason)) => Err(invalid(demand, Scheme::Bearer, reason).into()),
-        Some(Sent::Token(found)) => by_token(demand, &found, (head, conn)).await.map(Some),
+        Some(Sent::Token(found)) => by_token(demand, &found, head, conn).await.map(Some),
     }
 }
 
@@ -84,7 +84,8 @@ fn by_key(
 async fn by_token(
     demand: &Demand,
     found: &Found<'_>,
-    from: (&Head<'_>, &ConnMeta),
+    head: &Head<'_>,
+    conn: &ConnMeta,
 ) -> Result<Caller, Refusal> {
     let Some(way) = choose(&demand.tokens, found) else {
         let reason = "no issuer of this route issued the token";
@@ -93,7 +94,7 @@ async fn by_token(
     match way.issuer.verify(&found.token).await {
         Ok(principal) => {
             let presented = Presented { token: &found.token, scheme: found.scheme };
-            let bound = possession::judge(demand, way, &principal, presented, from)?;
+            let bound = possession::judge(demand, way, &principal, presented, (head, conn))?;
             let ambient = matches!(found.place, ReadFrom::Cookie(_));
             Ok(Caller { principal, ambient, bound })
         }
@@ -105,6 +106,9 @@ async fn by_token(
             let issuer = way.issuer.settings().name.to_string();
             let reason = failure.to_string().into();
             Err(Fault::IssuerUnavailable { issuer, reason, retry_after }.into())
+        }
+        Err(failure @ TokenFailure::StateUnavailable) => {
+            Err(Fault::StateUnavailable { reason: failure.to_string().into() }.into())
         }
     }
 }
@@ -149,22 +153,18 @@ fn find_key<'h>(demand: &'h Demand, head: &Head<'h>) -> Result<Option<Sent<'h>>,
 }
 
 fn find_explicit<'h>(place: &'h ReadFrom, head: &Head<'h>) -> Result<Option<Sent<'h>>, Denial> {
-    let mut scheme = Scheme::Bearer;
-    let token = match place {
+    let (token, scheme) = match place {
         ReadFrom::Authorization => match bearer::from_authorization(head.headers) {
             Bearer::Absent => return Ok(None),
-            Bearer::Dpop(token) => {
-                scheme = Scheme::Dpop;
-                Cow::Borrowed(token)
-            }
+            Bearer::Dpop(token) => (Cow::Borrowed(token), Scheme::Dpop),
             Bearer::Malformed(reason) => return Ok(Some(Sent::NoToken(reason))),
-            Bearer::Token(token) => Cow::Borrowed(token),
+            Bearer::Token(token) => (Cow::Borrowed(token), Scheme::Bearer),
         },
         ReadFrom::Query(name) => {
             let found = bearer::from_query(head.query.unwrap_or_default(), name);
             match found.map_err(|_| Denial::AmbiguousCredentials)? {
                 None => return Ok(None),
-                Some(token) => token,
+                Some(token) => (token, Scheme::Bearer),
             }
         }
         ReadFrom::Cookie(_) => return Ok(None),

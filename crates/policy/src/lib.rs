@@ -4,6 +4,7 @@
 //! on state that outlives a reload come in through [`Handover`].
 
 pub mod access;
+pub mod cel;
 mod certificates;
 pub mod clients;
 pub mod cors;
@@ -18,6 +19,7 @@ pub mod media;
 pub mod origin;
 mod permit;
 pub mod pipeline;
+mod policies;
 mod possession;
 pub mod route;
 pub mod saw;
@@ -30,6 +32,7 @@ pub mod upstream;
 pub mod verdict;
 
 pub use access::{Access, CertificateWay, Demand, KeyWay, TokenWay};
+pub use cel::PathVariables;
 pub use clients::{ClientRules, Clients};
 pub use cors::{CorsPolicy, OriginPattern, RouteCors};
 pub use forward::{CookieRules, Forward, IdentityRules, IdentityValue, SameSite, TokenMode};

@@ -7,7 +7,7 @@ use portcullis_core::{
 use crate::access::{Access, Demand, TokenWay};
 use crate::certificates::demand;
 use crate::identify::Caller;
-use crate::{Origin, Route, Stage, Trace, saw};
+use crate::{Bound, Origin, Route, Stage, Trace, saw};
 
 /// Demands the certificates that are needed on top, the scopes of one way of the principal's kind of
 /// credential, and one of the roles.
@@ -31,7 +31,7 @@ pub(crate) fn permit<T: Trace>(
     let origin = match principal.credential {
         CredentialKind::Certificate => return Ok(()),
         CredentialKind::ApiKey => scopes_of_key(demanded, principal, trace)?,
-        CredentialKind::Token => scopes_of_token(demanded, principal, bound.key, trace)?,
+        CredentialKind::Token => scopes_of_token(demanded, principal, bound, trace)?,
     };
     trace.note(Stage::Permit, origin, || saw::rights(principal));
     if roles.is_empty() || roles.iter().any(|role| principal.roles.contains(role)) {
@@ -45,7 +45,7 @@ pub(crate) fn permit<T: Trace>(
 fn scopes_of_token<T: Trace>(
     demanded: &Demand,
     principal: &Principal,
-    is_dpop: bool,
+    bound: &Bound,
     trace: &mut T,
 ) -> Result<Origin, Refusal> {
     let Demand { tokens, origin, .. } = demanded;
@@ -57,7 +57,7 @@ fn scopes_of_token<T: Trace>(
     let first = tokens.iter().find(of_issuer);
     note_scopes(principal, first.map_or(*origin, |way| way.origin), trace);
     let scope = first.map(|way| way.scopes.join(" ")).unwrap_or_default();
-    let scheme = if is_dpop { Scheme::Dpop } else { Scheme::Bearer };
+    let scheme = if bound.key { Scheme::Dpop } else { Scheme::Bearer };
     let error = Some((scheme, ChallengeError::InsufficientScope));
     let challenge = Box::new(Challenge { scope, ..*demanded.challenge(error) });
     Err(Denial::ScopeMissing { challenge }.into())

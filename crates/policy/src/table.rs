@@ -112,6 +112,20 @@ impl PathPattern {
         named.chain(self.rest.as_deref()).collect()
     }
 
+    /// Its variables of one segment, with the number of that segment, from 0.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, usize)> {
+        let numbered = self.segments.iter().enumerate();
+        numbered.filter_map(|(at, segment)| match segment {
+            Segment::Variable(name) => Some((&**name, at)),
+            Segment::Literal(_) => None,
+        })
+    }
+
+    /// Its rest, with the number of segments before it.
+    pub(crate) fn rest(&self) -> Option<(&str, usize)> {
+        self.rest.as_deref().map(|name| (name, self.segments.len()))
+    }
+
     /// Whether every path it matches begins with `prefix` and goes on with `/` or ends there.
     pub fn starts_with(&self, prefix: &str) -> bool {
         let mut wanted = prefix.trim_start_matches('/').split('/');

@@ -69,9 +69,12 @@ fn curl_lines(issuer: &issuer::DemoIssuer) -> Result<String, Failure> {
          # 403: a token without the scope orders:read\n\
          BOB={noscope}\n\
          curl -ski -H \"authorization: Bearer $BOB\" {base}/v1/users/bob/orders\n\n\
+         # 403: these orders are not alice's; 200: carol is an admin\n\
+         curl -ski -H \"authorization: Bearer $ALICE\" {base}/v1/users/bob/orders\n\
+         CAROL={carol}\n\
+         curl -sk -H \"authorization: Bearer $CAROL\" {base}/v1/users/bob/orders\n\n\
          # 403: alice is no admin; 200: carol is\n\
          curl -ski -H \"authorization: Bearer $ALICE\" {base}/admin/report\n\
-         CAROL={carol}\n\
          curl -sk -H \"authorization: Bearer $CAROL\" {base}/admin/report\n\n\
          # 421: a host that is not on the list\n\
          curl -ski -H \"host: evil.example\" {base}/public/hello\n\n\

@@ -14,7 +14,15 @@ use crate::raw::access as raw;
 use crate::read::Items;
 
 impl raw::Access {
-    /// Compiles the demand of a route.
+    /// The names of its policies, which need to know the route's path.
+    pub(super) fn take_policies(&mut self) -> Option<Items<String>> {
+        match self {
+            Self::Public => None,
+            Self::Rules(rules) => rules.policies.take(),
+        }
+    }
+
+    /// Compiles the demand of a route, but for its policies.
     pub(super) fn compile(
         self,
         at: &At,
@@ -47,7 +55,7 @@ impl raw::Rules {
         context: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<Access> {
-        let Self { any_of, also, roles } = self;
+        let Self { any_of, also, roles, policies: _ } = self;
         let any_of = problems.required(at, "any_of", any_of);
         let any_of_at = at.key("any_of");
         let any_of = any_of.and_then(|list| non_empty(list, &any_of_at, problems));
@@ -88,6 +96,7 @@ impl raw::Rules {
             also,
             anonymous,
             roles,
+            policies: Vec::new(),
             dpop,
             schemes,
             origin,

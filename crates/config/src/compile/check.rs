@@ -58,13 +58,18 @@ pub(super) fn positive(
 /// A name of the file's own: letters, digits, `_` and `-`, at most 64.
 pub(super) fn name(name: Option<String>, at: &At, problems: &mut Problems) -> Option<Arc<str>> {
     let name = problems.required(at, "name", name)?;
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(sound) {
+    if !is_name(&name) {
         let problem = Problem::new(at.key("name"), "this name cannot be used");
         problems.push(problem.expected("1 to 64 letters, digits, `_` and `-`"));
         return None;
     }
     Some(Arc::from(name))
+}
+
+/// Whether `name` can be one of the file's own.
+pub(super) fn is_name(name: &str) -> bool {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    !name.is_empty() && name.len() <= LONGEST_NAME && name.bytes().all(sound)
 }
 
 /// Which of two values counts, with its place: a route's own before that of `defaults`.

@@ -1,6 +1,5 @@
 //! The whole file, section by section, into one snapshot.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use portcullis_authn::{IntrospectionServer, KeyCache};
@@ -15,9 +14,8 @@ use crate::compile::edge::{Edge, EdgeTerms};
 use crate::compile::issuers::IssuerTerms;
 use crate::compile::limits::limiter;
 use crate::compile::operators::Operators;
-use crate::compile::sections::Sections;
-use crate::compile::served::{Served, ServedTerms};
-use crate::compile::unused::note_unused;
+use crate::compile::sections::Declared;
+use crate::compile::served::Served;
 use crate::compile::{Context, listeners, redirects};
 use crate::problem::{Problem, Problems};
 use crate::raw::File;
@@ -53,6 +51,7 @@ impl File {
             defaults,
             issuers,
             api_keys,
+            policies,
             limits,
             upstreams,
             cors,
@@ -61,33 +60,28 @@ impl File {
             admin,
             telemetry,
         } = self;
-        check_whole(version, context, problems);
+        check_version(version, problems);
         let listeners = listeners::compile(listeners, context, problems);
         let edge = Edge { connections, hosts, certificates, clients };
         let edge = edge.compile(listeners.as_deref(), context, problems);
-        let sections =
-            Sections::compile(issuers, &api_keys, limits, cors, upstreams, context, problems);
-        let served = Served { defaults, identity, routes };
-        let served = served.compile(&edge.hosts, &sections, context, problems);
+        let declared = Declared { issuers, api_keys, policies, limits, cors, upstreams };
+        let sections = declared.compile(context, problems);
         let plans = listeners.as_deref().unwrap_or_default();
         let operators = Operators { state, admin, telemetry }.compile(plans, context, problems);
+        let served = Served { defaults, identity, routes };
+        let served = served.compile(&edge.hosts, &sections, context, problems)?;
         let EdgeTerms { hosts, tls, clients, connections } = edge;
         let ClientTerms { clients, flood } = clients?;
-        let served = served?;
-        let ServedTerms { table, default_cors, default_headers, identity, .. } = served;
         let flood = flood.map(|quota| flood_guard(quota, context));
         let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
-        let (hosts, routes) = (hosts.allow_list(plans), table);
-        let Sections { issuers, upstreams, .. } = sections;
-        let issuers: HashMap<Arc<str>, IssuerTerms> = issuers.into_compiled();
-        let listeners = listeners?;
-        let transport = redirects::transport(&listeners, issuers.values().map(|one| &*one.issuer));
-        let transport = transport.with_key_field(served.key_field.clone());
-        let defaults = (default_cors, default_headers);
-        let pipeline = pipeline((clients, flood), hosts, transport, defaults, routes, context);
+        let issuers = sections.issuers.into_compiled();
+        let transport = redirects::transport(plans, &issuers, served.api_keys.field.as_ref());
+        let defaults = (served.default_cors, served.default_headers);
+        let (clients, hosts) = ((clients, flood), hosts.allow_list(plans));
+        let pipeline = pipeline(clients, hosts, transport, defaults, served.table, context);
         Some(Snapshot {
             pipeline,
-            listeners,
+            listeners: listeners?,
             tls: tls?,
             connections: connections?,
             keys: issuers.iter().filter_map(keys_of).collect(),
@@ -96,14 +90,13 @@ impl File {
             issuers: issuers.into_iter().map(|(name, terms)| (name, terms.issuer)).collect(),
             limiters,
             slots,
-            upstreams: upstreams.into_compiled(),
+            upstreams: sections.upstreams.into_compiled(),
             state: operators.state?,
-            identity,
+            identity: served.identity,
             admin: operators.admin?,
-            telemetry: operators.telemetry?.with_key_field(served.key_field.as_ref()),
+            telemetry: operators.telemetry?.with_key_field(served.api_keys.field.as_ref()),
             identity_fields: served.identity_fields,
-            api_keys: Arc::clone(&context.options.handover.api_keys),
-            key_field: served.key_field,
+            api_keys: served.api_keys,
             files: context.files(),
             hash: shown.hash,
             redacted: shown.redacted,
@@ -137,8 +130,7 @@ fn flood_guard(quota: Quota, context: &Context<'_>) -> FloodGuard {
 }
 
 /// What is asked of the file as a whole.
-fn check_whole(version: Option<u32>, context: &Context<'_>, problems: &mut Problems) {
-    note_unused(context.tree, problems);
+fn check_version(version: Option<u32>, problems: &mut Problems) {
     let at = At::root();
     if let Some(version) = problems.required(&at, "version", version)
         && version != VERSION

@@ -127,7 +127,8 @@ fn signed(settings: IssuerSettings, context: &Context<'_>) -> Result<IssuerTerms
         None => KeyCache::new(&settings, clock.clone())?,
     };
     let has_roles = settings.claims.roles.is_some();
-    let issuer = Arc::new(Issuer::new(settings, keys.clone(), clock.clone()));
+    let issuer = Issuer::new(settings, keys.clone(), clock.clone());
+    let issuer = Arc::new(issuer.with_revocations(handover.revocations.clone()));
     Ok(IssuerTerms { issuer, keys: Some(keys), server: None, has_roles })
 }
 
@@ -144,7 +145,8 @@ fn opaque(
         None => IntrospectionServer::new(&settings, server, clock.clone())?,
     };
     let has_roles = settings.claims.roles.is_some();
-    let issuer = Arc::new(Issuer::opaque(settings, server.clone(), clock.clone()));
+    let issuer = Issuer::opaque(settings, server.clone(), clock.clone());
+    let issuer = Arc::new(issuer.with_revocations(handover.revocations.clone()));
     Ok(IssuerTerms { issuer, keys: None, server: Some(server), has_roles })
 }
 

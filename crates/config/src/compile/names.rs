@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::at::At;
 use crate::problem::{Problem, Problems};
-use crate::yaml::tree::Node;
+use crate::yaml::tree::{Kind, Node};
 
 /// What one section declares: by name what could be compiled, and the names of what could not.
 #[derive(Debug)]
@@ -36,6 +36,15 @@ impl<T> Named<T> {
                 declared.push(name.to_owned());
             }
         }
+        Self { what, declared, compiled: HashMap::new() }
+    }
+
+    /// For a section whose keys are the names; that none stands there twice is seen to by the reading.
+    pub(crate) fn of_keys(what: &'static str, section: &str, tree: &Node) -> Self {
+        let Some(Kind::Mapping(entries)) = tree.get(section).map(|node| &node.kind) else {
+            return Self { what, declared: Vec::new(), compiled: HashMap::new() };
+        };
+        let declared = entries.iter().map(|entry| entry.key.clone()).collect();
         Self { what, declared, compiled: HashMap::new() }
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{HeaderName, Method};
 use portcullis_policy::table::PathPattern;
 use portcullis_policy::{
-    Access, ClientRules, CorsPolicy, Forward, HeaderPolicy, Route, RouteCors, RouteTable,
-    RouteTableBuilder, Scheme, TableError, UpgradeToken,
+    Access, ClientRules, CorsPolicy, Forward, HeaderPolicy, PathVariables, Route, RouteCors,
+    RouteTable, RouteTableBuilder, Scheme, TableError, UpgradeToken,
 };
 
 use crate::at::At;
@@ -19,7 +19,7 @@ use crate::compile::names::Named;
 use crate::compile::proof::exposing_nonce;
 use crate::compile::route_limits::{self, Listed, RouteLimits};
 use crate::compile::sections::Sections;
-use crate::compile::{Context, request};
+use crate::compile::{Context, policies, request};
 use crate::problem::{Problem, Problems};
 use crate::raw::defaults::Defaults;
 use crate::raw::routes as raw;
@@ -132,7 +132,7 @@ impl raw::Route {
         };
         let upgrade = compile_upgrade(places.pick("upgrade", upgrade, defaults.upgrade), problems);
         let public = demand.is_public();
-        let demand = demand.compile(at, known, context, problems);
+        let demand = demand.compile(at, pattern.as_ref(), known, context, problems);
         let from = &places.default;
         let body = request::body(request, at, defaults.request, from, context, problems);
         let timeouts = request::timeouts(timeouts, at, defaults.timeouts, from, problems);
@@ -184,19 +184,33 @@ impl Demand {
         matches!(self.access, Some(crate::raw::access::Access::Public))
     }
 
+    /// `pattern` is the path, where it is sound.
     fn compile(
         self,
         at: &At,
+        pattern: Option<&PathPattern>,
         known: &Known<'_>,
         context: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<DemandTerms> {
+        let variables = pattern.map(PathVariables::of).map(Arc::new);
         let public = self.is_public();
         let Self { access, clients, limits, cors } = self;
         let sections = known.sections;
         let access = problems.required(at, "access", access);
         let access_at = at.key("access");
-        let access = access.and_then(|raw| raw.compile(&access_at, sections, context, problems));
+        let access = access.and_then(|mut raw| {
+            let policies_at = access_at.key("policies");
+            let policies = raw.take_policies().map(|names| {
+                let (all, variables) = (&sections.policies, variables.as_ref());
+                policies::of_route(names, &policies_at, all, variables, problems)
+            });
+            let mut access = raw.compile(&access_at, sections, context, problems)?;
+            if let (Access::AnyOf(demand), Some(policies)) = (&mut access, policies) {
+                demand.policies = policies?;
+            }
+            Some(access)
+        });
         let clients = match clients {
             Some((at, rules)) => rules.compile(&at, context, problems).map(Some),
             None => Some(None),

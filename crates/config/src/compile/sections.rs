@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use portcullis_limit::{Limiter, Slots};
+use portcullis_policy::cel::Policy;
 use portcullis_policy::{CorsPolicy, FloodGuard, UpstreamSettings};
 
 use crate::at::At;
@@ -12,11 +13,12 @@ use crate::compile::check::non_empty;
 use crate::compile::issuers::IssuerTerms;
 use crate::compile::limits::{Counter, Limit};
 use crate::compile::names::Named;
-use crate::compile::{Context, api_keys};
+use crate::compile::unused::note_unused;
+use crate::compile::{Context, api_keys, policies};
 use crate::problem::Problems;
 use crate::raw::api_keys::ApiKeys;
 use crate::raw::{cors, issuers, limits, upstreams};
-use crate::read::Items;
+use crate::read::{Entries, Items};
 use crate::snapshot::FLOOD_GUARD;
 
 /// What is declared, by section.
@@ -24,26 +26,32 @@ pub(super) struct Sections {
     pub(super) issuers: Named<IssuerTerms>,
     /// The field that carries API keys.
     pub(super) key_field: HeaderName,
+    pub(super) policies: Named<Arc<Policy>>,
     pub(super) limits: Named<Limit>,
     pub(super) cors: Named<Arc<CorsPolicy>>,
     pub(super) upstreams: Named<Arc<UpstreamSettings>>,
 }
 
-impl Sections {
+/// The sections as they are written.
+pub(super) struct Declared {
+    pub(super) issuers: Items<issuers::Issuer>,
+    pub(super) api_keys: ApiKeys,
+    pub(super) policies: Entries<String>,
+    pub(super) limits: Items<limits::Limit>,
+    pub(super) cors: Items<cors::Cors>,
+    pub(super) upstreams: Option<Items<upstreams::Upstream>>,
+}
+
+impl Declared {
     /// Compiles the sections; entries with mistakes are declared all the same.
-    pub(super) fn compile(
-        issuers: Items<issuers::Issuer>,
-        keys: &ApiKeys,
-        limits: Items<limits::Limit>,
-        cors: Items<cors::Cors>,
-        upstreams: Option<Items<upstreams::Upstream>>,
-        context: &Context<'_>,
-        problems: &mut Problems,
-    ) -> Self {
+    pub(super) fn compile(self, context: &Context<'_>, problems: &mut Problems) -> Sections {
+        note_unused(context.tree, problems);
+        let Self { issuers, api_keys: keys, policies, limits, cors, upstreams } = self;
         let (root, tree) = (At::root(), context.tree);
-        let mut all = Self {
+        let mut all = Sections {
             issuers: Named::new("issuer", "issuers", tree, problems),
-            key_field: api_keys::field(keys, problems),
+            key_field: api_keys::field(&keys, problems),
+            policies: Named::of_keys("policy", "policies", tree),
             limits: Named::new("limit", "limits", tree, problems),
             cors: Named::new("cors policy", "cors", tree, problems),
             upstreams: Named::new("upstream", "upstreams", tree, problems),
@@ -57,6 +65,7 @@ impl Sections {
         for (at, raw) in cors.into_at(&root.key("cors")) {
             all.cors.extend(raw.compile(&at, context, problems));
         }
+        policies::compile(policies, &mut all.policies, context, problems);
         let at = root.key("upstreams");
         let upstreams = problems.required(&root, "upstreams", upstreams);
         let upstreams = upstreams.and_then(|list| non_empty(list, &at, problems));
@@ -65,7 +74,9 @@ impl Sections {
         }
         all
     }
+}
 
+impl Sections {
     /// Every counter, the flood guard's among them.
     pub(super) fn limiters(&self, flood: Option<&FloodGuard>) -> HashMap<Arc<str>, Limiter> {
         let limits = self.limits.compiled().iter();

@@ -31,6 +31,9 @@ pub struct Rules {
     /// Roles, of which one is needed. Default: none needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roles: Option<Items<String>>,
+    /// Names of `policies`, all of which must be true. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Items<String>>,
 }
 
 /// A way to be let in.

@@ -19,7 +19,7 @@ use crate::raw::routes::Route;
 use crate::raw::state::State;
 use crate::raw::telemetry::Telemetry;
 use crate::raw::upstreams::Upstream;
-use crate::read::Items;
+use crate::read::{Entries, Items};
 
 /// The file of a gateway.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
@@ -50,6 +50,9 @@ pub struct File {
     pub issuers: Items<Issuer>,
     /// How API keys are sent.
     pub api_keys: ApiKeys,
+    /// Rules in CEL, by name, used by routes. Default: none.
+    #[serde(skip_serializing_if = "Entries::is_empty")]
+    pub policies: Entries<String>,
     /// Named limits, used by routes. Default: none.
     #[serde(skip_serializing_if = "Items::is_empty")]
     pub limits: Items<Limit>,

@@ -7,19 +7,16 @@ use portcullis_config::{LoadOptions, check_text};
 use crate::options;
 
 /// Paths of what later versions bring, in the order of the file.
-const LATER: [&str; 17] = [
+const LATER: [&str; 14] = [
     "state.when_unreachable",
     "secrets",
     "logins",
     "accounts",
-    "policies",
     "limits[4].key",
     "limits[4].penalty",
-    "routes[0].access.policies",
     "routes[0].request.schema",
     "routes[1].access.any_of[0].login",
     "routes[2].access.any_of[0].login",
-    "routes[2].access.policies",
     "routes[3].access.any_of[0].login",
     "routes[3].request.uploads",
     "scanners",
