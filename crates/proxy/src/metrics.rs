@@ -9,10 +9,12 @@ use prometheus::{
 
 pub use crate::metrics::certificates::{CertificateFacts, CertificateMetrics};
 pub use crate::metrics::dpop::DpopMetrics;
+pub use crate::metrics::introspection::IntrospectionMetrics;
 pub use crate::metrics::upstreams::UpstreamMetrics;
 
 mod certificates;
 mod dpop;
+mod introspection;
 mod upstreams;
 
 /// Buckets of request durations, in seconds.
@@ -32,6 +34,8 @@ pub struct Metrics {
     pub issuers: IssuerMetrics,
     /// Of DPoP proofs.
     pub dpop: DpopMetrics,
+    /// Of introspection servers.
+    pub introspection: IntrospectionMetrics,
     /// Of limits.
     pub limits: LimitMetrics,
     /// Of connections.
@@ -155,6 +159,7 @@ impl Metrics {
             upstreams: UpstreamMetrics::new(&make)?,
             issuers: IssuerMetrics::new(&make)?,
             dpop: DpopMetrics::new(&make)?,
+            introspection: IntrospectionMetrics::new(&make)?,
             limits: LimitMetrics::new(&make)?,
             edge: EdgeMetrics::new(&make)?,
             certificates: CertificateMetrics::new(&make)?,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_authn::KeyCache;
+use portcullis_authn::{IntrospectionServer, KeyCache};
 use portcullis_limit::Quota;
 use portcullis_policy::{
     Clients, CorsPolicy, FloodGuard, HeaderPolicy, HostAllowList, Pipeline, RouteTable, Transport,
@@ -84,7 +84,8 @@ impl File {
             listeners: listeners?,
             tls: tls?,
             connections: connections?,
-            keys: issuers.iter().map(keys_of).collect(),
+            keys: issuers.iter().filter_map(keys_of).collect(),
+            servers: issuers.iter().filter_map(server_of).collect(),
             dpop: Arc::clone(&context.options.handover.dpop),
             issuers: issuers.into_iter().map(|(name, terms)| (name, terms.issuer)).collect(),
             limiters,
@@ -115,8 +116,12 @@ fn pipeline(
     Pipeline { clients, flood, hosts, transport, default_cors, default_headers, routes, lines }
 }
 
-fn keys_of((name, terms): (&Arc<str>, &IssuerTerms)) -> (Arc<str>, KeyCache) {
-    (Arc::clone(name), terms.keys.clone())
+fn keys_of((name, terms): (&Arc<str>, &IssuerTerms)) -> Option<(Arc<str>, KeyCache)> {
+    Some((Arc::clone(name), terms.keys.clone()?))
+}
+
+fn server_of((name, terms): (&Arc<str>, &IssuerTerms)) -> Option<(Arc<str>, IntrospectionServer)> {
+    Some((Arc::clone(name), terms.server.clone()?))
 }
 
 fn flood_guard(quota: Quota, context: &Context<'_>) -> FloodGuard {
