@@ -4,6 +4,7 @@ mod acme;
 mod admin;
 #[cfg_attr(not(test), expect(dead_code, reason = "for the commands that change something"))]
 mod admin_client;
+mod cases;
 mod certificate_events;
 mod certificates;
 mod check;
