@@ -56,4 +56,4 @@ pub use revocations::{
 };
 pub use settings::{ClaimPaths, IssuerSettings, KeySource, Possession, Proof, ReadFrom, Refresh};
 pub use stand_in::StandIn;
-pub use unverified::unverified_issuer;
+pub use unverified::{unverified_issuer, unverified_jti};

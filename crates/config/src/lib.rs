@@ -28,7 +28,7 @@ mod state_folder;
 mod view;
 mod yaml;
 
-pub use advice::{Advice, Severity};
+pub use advice::{Advice, Rule, Severity};
 pub use environment::Environment;
 pub use load::{LoadOptions, Loaded, check_text, load};
 pub use problem::{Problem, Problems};

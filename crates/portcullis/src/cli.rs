@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::run::{Failure, Options};
-use crate::{cases, certificates, check, demo, explain, logs, run};
+use crate::{cases, certificates, check, demo, explain, logs, revocations, run};
 
 /// The security gateway in front of APIs you already have.
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ enum Command {
     Schema,
     /// Runs the cases of `*.tests.yaml` on the real pipeline, and tells what of the rules they test.
     Test(TestArgs),
+    /// Revokes tokens before they end. Asks the running gateway, or the store where none runs.
+    Tokens(revocations::command::TokensArgs),
     /// Prints version, commit, features and crypto provider.
     Version,
 }
@@ -77,6 +79,9 @@ pub(crate) struct CheckArgs {
     /// Prints where the certificate of each name will come from, in the place of advice.
     #[arg(long)]
     pub certificates: bool,
+    /// Prints every rule of the advice, in the place of reading a file.
+    #[arg(long)]
+    pub rules: bool,
 }
 
 /// How `check` prints.
@@ -189,6 +194,7 @@ pub(crate) fn main() -> ExitCode {
             print_line(&schema.unwrap_or_default())
         }
         Command::Test(args) => cases::test(&args),
+        Command::Tokens(args) => in_runtime(revocations::command::run(args)),
         Command::Version => print_line(&version()),
     }
 }

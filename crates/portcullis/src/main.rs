@@ -2,7 +2,6 @@
 
 mod acme;
 mod admin;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the commands that change something"))]
 mod admin_client;
 mod cases;
 mod certificate_events;
@@ -23,6 +22,7 @@ mod operators;
 mod prepare;
 mod probes;
 mod reload;
+mod revocations;
 mod run;
 mod runtime;
 mod shutdown;

@@ -149,7 +149,7 @@ fn seen(stage: Stage, ctx: &Ctx) -> String {
 
 fn identified(ctx: &Ctx) -> String {
     match (ctx.principal.as_deref(), ctx.route.as_ref().map(|route| &route.access)) {
-        (Some(principal), _) => saw::principal(principal),
+        (Some(principal), _) => saw::principal(principal, &ctx.bound),
         (None, Some(Access::Public { .. })) => saw::PUBLIC.to_owned(),
         (None, _) => saw::NO_CREDENTIAL.to_owned(),
     }

@@ -74,7 +74,7 @@ impl Coverage {
         }
         for (origin, passed) in &outcome.asked {
             for row in self.policies.iter_mut().filter(|row| row.origin == *origin) {
-                row.tested.insert(if *passed { "true" } else { "false" });
+                row.tested.insert(said(*passed));
             }
         }
     }
@@ -115,6 +115,10 @@ impl Coverage {
             "routes": list(&self.routes), "policies": list(&self.policies),
         })
     }
+}
+
+const fn said(passed: bool) -> &'static str {
+    if passed { "true" } else { "false" }
 }
 
 /// What can come of requests for a route: a pass, and the codes by which it can refuse. What is refused
