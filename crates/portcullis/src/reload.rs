@@ -140,8 +140,7 @@ impl Reloader {
         };
         let (clock, recorder) = (self.runtime.clock(), self.runtime.recorder());
         let revocations = running.handover.revocations.as_ref();
-        let kept =
-            Kept { folder: &self.state, durable: self.runtime.durable(), revocations };
+        let kept = Kept { folder: &self.state, durable: self.runtime.durable(), revocations };
         let prepared = prepare(snapshot, &previous, kept, clock, recorder);
         self.take(prepared.map_err(|error| error.to_string())?).await
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::StatusCode;
 use portcullis_authn::{Revocation, Revocations, Revoked};
 use portcullis_core::Timestamp;
+use portcullis_proxy::LogSink as _;
 use portcullis_state::DurableError;
 use serde_json::{Value, json};
 

@@ -261,8 +261,7 @@ async fn load(
     let store = Store::open(snapshot.state.clone(), state.clone(), clock.clone());
     let store = store.map_err(start)?;
     store.complete(&mut snapshot).await.map_err(start)?;
-    let kept =
-        Kept { folder: &state, durable: store.durable(), revocations: Some(&revocations) };
+    let kept = Kept { folder: &state, durable: store.durable(), revocations: Some(&revocations) };
     let prepared = prepare(snapshot, &Previous::default(), kept, clock, recorder);
     let prepared = prepared.map_err(start)?;
     Ok((state, store, prepared))

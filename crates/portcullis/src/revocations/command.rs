@@ -15,7 +15,7 @@ use portcullis_core::Clock;
 use serde_json::{Value, json};
 
 use super::{unavailable, unknown, view};
-use crate::admin::{AdminError, Answer};
+use crate::admin::Answer;
 use crate::admin_client::{AdminClient, Reached};
 use crate::cli::print_line;
 use crate::revocations::wanted::Wanted;
