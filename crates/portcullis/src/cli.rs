@@ -151,7 +151,7 @@ pub(crate) struct TestArgs {
     /// The configuration, in the place of the one that each file names or is named after.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Writes the outcome to FILE too, as CI reads it (JUnit XML).
+    /// Writes the outcome to FILE too, as CI reads it (`JUnit`).
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
     /// For programs: one object with every case and the coverage.

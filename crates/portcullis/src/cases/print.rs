@@ -1,4 +1,4 @@
-//! The outcome of `test`: for people, for programs, and for CI as JUnit XML.
+//! The outcome of `test`: for people, for programs, and for CI in the XML of `JUnit`.
 
 use std::fmt::Write;
 
@@ -81,16 +81,13 @@ pub(super) fn junit(run: &Run) -> Result<String, String> {
     let mut suites: Vec<(String, TestSuite)> = Vec::new();
     for done in &run.done {
         let case = test_case(done);
-        match suites.iter_mut().find(|(name, _)| *name == done.file) {
-            Some((_, suite)) => {
-                suite.add_test_case(case);
-            }
-            None => {
-                let mut suite = TestSuite::new(done.file.clone());
-                suite.add_test_case(case);
-                suites.push((done.file.clone(), suite));
-            }
+        if let Some((_, suite)) = suites.iter_mut().find(|(name, _)| *name == done.file) {
+            suite.add_test_case(case);
+            continue;
         }
+        let mut suite = TestSuite::new(done.file.clone());
+        suite.add_test_case(case);
+        suites.push((done.file.clone(), suite));
     }
     report.add_test_suites(suites.into_iter().map(|(_, suite)| suite));
     report.to_string().map_err(|error| error.to_string())
