@@ -189,6 +189,31 @@ impl Node {
     }
 }
 
+impl Node {
+    fn visit<'n>(&'n self, found: &mut Vec<Listed<'n>>) {
+        for cell in [&self.here, &self.rest] {
+            for (index, route) in cell.routes.iter().enumerate() {
+                let speaks_for_path = index == 0;
+                match found.iter_mut().find(|listed| Arc::ptr_eq(listed.route, route)) {
+                    Some(listed) => listed.speaks_for_path |= speaks_for_path,
+                    None => found.push(Listed { route, speaks_for_path }),
+                }
+            }
+        }
+        let below = self.literals.values().chain(self.variable.as_deref());
+        below.for_each(|node| node.visit(found));
+    }
+}
+
+/// A route of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'t> {
+    /// The route.
+    pub route: &'t Arc<Route>,
+    /// Whether it is the one that is named where a path takes other methods.
+    pub speaks_for_path: bool,
+}
+
 impl Cell {
     fn filled(&self) -> Option<&Self> {
         (!self.routes.is_empty()).then_some(self)
@@ -206,6 +231,14 @@ impl RouteTable {
     /// Names of all its routes.
     pub fn names(&self) -> &BTreeSet<Arc<str>> {
         &self.names
+    }
+
+    /// All its routes, each once, in the order of the file.
+    pub fn listed(&self) -> Vec<Listed<'_>> {
+        let mut found = Vec::new();
+        self.hosts.iter().for_each(|host| host.visit(&mut found));
+        found.sort_by_key(|listed| listed.route.origin.0);
+        found
     }
 
     /// Looks up a route.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::run::{Failure, Options};
-use crate::{certificates, check, demo, explain, logs, revocations, run};
+use crate::{cases, certificates, check, demo, explain, logs, revocations, run};
 
 /// The security gateway in front of APIs you already have.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ enum Command {
     Run(RunArgs),
     /// Prints the JSON Schema of gateway.yaml.
     Schema,
+    /// Runs the cases of `*.tests.yaml` on the real pipeline, and tells what of the rules they test.
+    Test(TestArgs),
     /// Revokes tokens before they end. Asks the running gateway, or the store where none runs.
     Tokens(revocations::command::TokensArgs),
     /// Prints version, commit, features and crypto provider.
@@ -140,6 +142,27 @@ pub(crate) struct ExplainArgs {
     pub format: ExplainFormat,
 }
 
+/// Arguments of `test`.
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// Files of cases. Default: every `*.tests.yaml` beside the configuration that tests it.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The configuration, in the place of the one that each file names or is named after.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Writes the outcome to FILE too, as CI reads it (`JUnit`).
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// For programs: one object with every case and the coverage.
+    #[arg(long)]
+    pub json: bool,
+    /// Fails where less than this part of the routes' outcomes and of the policies is tested, in per
+    /// cent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub fail_under: u8,
+}
+
 /// How `explain` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExplainFormat {
@@ -170,6 +193,7 @@ pub(crate) fn main() -> ExitCode {
             let schema = serde_json::to_string_pretty(&portcullis_config::schema());
             print_line(&schema.unwrap_or_default())
         }
+        Command::Test(args) => cases::test(&args),
         Command::Tokens(args) => in_runtime(revocations::command::run(args)),
         Command::Version => print_line(&version()),
     }
