@@ -81,6 +81,8 @@ impl File {
         let listeners = listeners?;
         let transport = redirects::transport(&listeners, issuers.values().map(|one| &*one.issuer));
         let transport = transport.with_key_field(served.key_field.clone());
+        let telemetry = operators.telemetry?.with_key_field(served.key_field.as_ref());
+        let telemetry = telemetry.with_tokens_of(issuers.values().map(|one| &one.issuer));
         let defaults = (default_cors, default_headers);
         let pipeline = pipeline((clients, flood), hosts, transport, defaults, routes, context);
         Some(Snapshot {
@@ -97,7 +99,7 @@ impl File {
             state: operators.state?,
             identity,
             admin: operators.admin?,
-            telemetry: operators.telemetry?.with_key_field(served.key_field.as_ref()),
+            telemetry,
             identity_fields: served.identity_fields,
             api_keys: Arc::clone(&context.options.handover.api_keys),
             key_field: served.key_field,
