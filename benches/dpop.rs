@@ -18,8 +18,13 @@ const TOKEN: &str = "a.b.c";
 fn main() -> Result<(), Box<dyn Error>> {
     let authority = Authority::parse("api.test")?;
     let path = CanonicalPath::parse("/v1/users/4711/orders")?;
-    let asked =
-        Asked { method: &Method::GET, https: true, authority: &authority, path: &path, token: TOKEN };
+    let asked = Asked {
+        method: &Method::GET,
+        https: true,
+        authority: &authority,
+        path: &path,
+        token: TOKEN,
+    };
     let target = format!("https://{authority}{path}");
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("dpop");

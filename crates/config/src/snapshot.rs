@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use ipnet::IpNet;
-use portcullis_authn::{ApiKeys, DpopProofs, IntrospectionServer, Issuer, KeyCache};
+use portcullis_authn::{ApiKeys, DpopProofs, IntrospectionServer, Issuer, KeyCache, ReadFrom};
 use portcullis_core::Secret;
 use portcullis_limit::{Limiter, Slots};
 use portcullis_policy::{Pipeline, Role, UpstreamSettings};
@@ -230,6 +230,19 @@ impl TelemetryTerms {
     /// The same with the field that carries API keys among those that no log shows.
     pub(crate) fn with_key_field(mut self, field: Option<&HeaderName>) -> Self {
         self.redact_headers.extend(field.map(|name| name.as_str().to_owned()));
+        self
+    }
+
+    /// The same with the query parameters that carry tokens among those that no log shows.
+    pub(crate) fn with_tokens_of<'i>(
+        mut self,
+        issuers: impl Iterator<Item = &'i Arc<Issuer>>,
+    ) -> Self {
+        for place in issuers.flat_map(|issuer| &issuer.settings().read_from) {
+            if let ReadFrom::Query(name) = place {
+                self.redact_query.push(name.clone());
+            }
+        }
         self
     }
 }

@@ -39,6 +39,28 @@ pub(super) const RULES: &[Rule] = &[
         references: &[Reference::Api(5), Reference::Asvs("8.2.1"), Reference::Rfc(9110, "9.2.1")],
         find: anonymous_writes,
     },
+    Rule {
+        number: "A069",
+        name: "object-of-another",
+        severity: Severity::Low,
+        title: "Nothing compares the caller with whose the object is",
+        why: "the path names a user or a tenant, and any caller may write another one there: if the app \
+              forgets to look once, everybody reads everything",
+        fix: "compare them in a policy, such as `principal.subject == path.user_id`, and name it in \
+              `access.policies`",
+        references: &[Reference::Api(1), Reference::Asvs("8.2.2"), Reference::Asvs("8.4.1")],
+        find: object_of_another,
+    },
+    Rule {
+        number: "A070",
+        name: "any-api-key-writes",
+        severity: Severity::Low,
+        title: "Any API key suffices to change something",
+        why: "a key that was made for reading, or for another part of the API, can write here",
+        fix: "ask for scopes: `{api_key: {scopes: […]}}`, or list `methods: [GET]`",
+        references: &[Reference::Api(5), Reference::Asvs("8.2.1")],
+        find: any_key_writes,
+    },
 ];
 
 fn public_writes(facts: &Facts<'_>, found: &mut Found) {
@@ -52,20 +74,19 @@ fn public_writes(facts: &Facts<'_>, found: &mut Found) {
 fn writes_without_permission(facts: &Facts<'_>, found: &mut Found) {
     let careful: HashSet<&str> = facts
         .routes()
-        .filter(|route| !route.asks_for_no_permission())
+        .filter(|route| !route.lets_anybody_in() && !route.takes_any_token())
         .flat_map(|route| route.issuers().collect::<Vec<_>>())
         .collect();
     let is_careless = |route: &RouteFacts<'_>| {
         route.writes()
             && !route.lets_anybody_in()
-            && route.asks_for_no_permission()
+            && route.takes_any_token()
             && route.issuers().any(|issuer| careful.contains(issuer))
     };
     for route in facts.routes().filter(is_careless) {
-        let message = format!(
-            "the route `{}` takes methods that change something with any token",
-            route.name()
-        );
+        let name = route.name();
+        let message =
+            format!("the route `{name}` takes methods that change something with any token");
         found.note(route.access_at(), message);
     }
 }
@@ -75,6 +96,57 @@ fn anonymous_writes(facts: &Facts<'_>, found: &mut Found) {
     for route in facts.routes().filter(|route| is_open(route) && route.writes()) {
         let name = route.name();
         let message = format!("the route `{name}` takes methods that change something of anybody");
+        found.note(route.access_at(), message);
+    }
+}
+
+/// Names of path variables that say whose something is.
+const OWNERS: [&str; 12] = [
+    "account",
+    "customer",
+    "member",
+    "merchant",
+    "org",
+    "organisation",
+    "organization",
+    "owner",
+    "patient",
+    "tenant",
+    "user",
+    "username",
+];
+
+/// Whether a path variable says whose something is.
+fn names_owner(segment: &str) -> bool {
+    let Some(name) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
+        return false;
+    };
+    let name = name.to_ascii_lowercase();
+    let bare = name.strip_suffix("_id").or_else(|| name.strip_suffix("id")).unwrap_or(&name);
+    OWNERS.contains(&bare)
+}
+
+fn object_of_another(facts: &Facts<'_>, found: &mut Found) {
+    let is_guarded = |route: &RouteFacts<'_>| {
+        let rules = route.rules();
+        rules.is_some_and(|rules| rules.policies.is_some() || rules.roles.is_some())
+    };
+    for route in facts.routes().filter(|route| !route.is_public() && !is_guarded(route)) {
+        if let Some(variable) = route.path().split('/').find(|segment| names_owner(segment)) {
+            let message = format!("any caller may write anybody into `{variable}`");
+            found.note(route.access_at(), message);
+        }
+    }
+}
+
+fn any_key_writes(facts: &Facts<'_>, found: &mut Found) {
+    let is_careless = |route: &RouteFacts<'_>| {
+        !route.lets_anybody_in() && route.takes_any_key() && route.writes()
+    };
+    for route in facts.routes().filter(is_careless) {
+        let name = route.name();
+        let message =
+            format!("the route `{name}` takes methods that change something with any key");
         found.note(route.access_at(), message);
     }
 }

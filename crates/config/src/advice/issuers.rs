@@ -5,7 +5,7 @@ use url::Url;
 use crate::advice::facts::{Facts, named};
 use crate::advice::rule::{Found, Reference, Rule, Severity};
 use crate::compile::is_loopback;
-use crate::raw::issuers::{Issuer, Keys};
+use crate::raw::issuers::{Issuer, Keys, Possession};
 use crate::units::Duration;
 
 /// The rules.
@@ -35,7 +35,7 @@ pub(super) const RULES: &[Rule] = &[
         name: "long-token-lifetime",
         severity: Severity::Low,
         title: "Tokens may live for more than a day",
-        why: "a stolen token is good until it ends, whatever becomes of its owner meanwhile",
+        why: "a stolen token is good until it ends, unless somebody notices and revokes it",
         fix: "let the issuer give out tokens for an hour or less, and set `maximum_lifetime` to that",
         references: &[Reference::Rfc(6750, "5.3"), Reference::Asvs("7.4.1")],
         find: long_lived,
@@ -100,6 +100,17 @@ pub(super) const RULES: &[Rule] = &[
         fix: "keep `every` at 24h or less and `usable_without_issuer` at 7d or less",
         references: &[Reference::Asvs("11.1.1"), Reference::Api(2)],
         find: stale_keys,
+    },
+    Rule {
+        number: "A071",
+        name: "possession-optional",
+        severity: Severity::Low,
+        title: "Stolen tokens are taken where bound ones could be asked for",
+        why: "tokens that are bound to nothing are taken beside bound ones: who steals one of those has all \
+              that it allows",
+        fix: "once every client can prove what its tokens are bound to, write `required`",
+        references: &[Reference::Asvs("10.3.5"), Reference::Rfc(9700, "2.2.1")],
+        find: possession_optional,
     },
 ];
 
@@ -242,6 +253,19 @@ fn stale_keys(facts: &Facts<'_>, found: &mut Found) {
             let time = refresh.usable_without_issuer;
             let message = format!("keys are used for {time} while the issuer cannot be asked");
             found.note(at.key("usable_without_issuer"), message);
+        }
+    }
+}
+
+fn possession_optional(facts: &Facts<'_>, found: &mut Found) {
+    for (at, issuer) in facts.issuers() {
+        let (proof, at) = (&issuer.proof, at.key("proof"));
+        let kinds = [("dpop", proof.dpop), ("certificate", proof.certificate)];
+        let required = kinds.iter().any(|(_, kind)| *kind == Possession::Required);
+        for (key, _) in kinds.into_iter().filter(|(_, kind)| *kind == Possession::Optional) {
+            if !required {
+                found.note(at.key(key), "tokens that are bound to nothing are taken too");
+            }
         }
     }
 }

@@ -83,7 +83,8 @@ fn credentials_unlimited(facts: &Facts<'_>, found: &mut Found) {
         return;
     }
     let is_open = |route: &RouteFacts<'_>| {
-        route.issuers().next().is_some() && !route.limits().any(is_by_address)
+        let tries = route.issuers().next().is_some() || route.takes_keys();
+        tries && !route.limits().any(is_by_address)
     };
     for route in facts.routes().filter(is_open) {
         let message = format!("the route `{}` has no limit by address", route.name());

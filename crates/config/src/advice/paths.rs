@@ -42,7 +42,7 @@ pub(super) const RULES: &[Rule] = &[
         name: "operators-path-for-all-users",
         severity: Severity::High,
         title: "A path for operators is open to every user",
-        why: "any good token suffices: one of the least user, or of a client that signed up today",
+        why: "any good token or key suffices: one of the least user, or of a client that signed up today",
         fix: "ask for a role or a scope that only operators have",
         references: &[Reference::Api(5), Reference::Asvs("8.2.1"), Reference::Asvs("8.4.2")],
         find: operators_for_users,
@@ -171,9 +171,9 @@ fn public_catch_all(facts: &Facts<'_>, found: &mut Found) {
 
 fn operators_for_users(facts: &Facts<'_>, found: &mut Found) {
     for route in facts.routes().filter(|route| !route.lets_anybody_in() && !is_bounded(route)) {
-        let any_user = route.asks_for_no_permission() && route.issuers().next().is_some();
+        let any_user = route.takes_any_token() || route.takes_any_key();
         if any_user && has_segment(&route, &FOR_OPERATORS) {
-            let message = format!("`{}` is open to whoever has a token", route.path());
+            let message = format!("`{}` is open to whoever has a credential", route.path());
             found.note(route.at.key("path"), message);
         }
     }

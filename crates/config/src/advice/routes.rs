@@ -86,11 +86,34 @@ impl<'a> RouteFacts<'a> {
         })
     }
 
-    /// Whether a token as such suffices: no scopes, no roles, nothing on top.
-    pub(super) fn asks_for_no_permission(&self) -> bool {
-        let Some(rules) = self.rules() else { return true };
-        let bare = |one: &Credential| matches!(one, Credential::Named(named) if named.issuer.is_some() && named.scopes.is_none());
-        rules.roles.is_none() && rules.also.is_none() && self.credentials().any(bare)
+    /// Whether it takes API keys.
+    pub(super) fn takes_keys(&self) -> bool {
+        self.credentials().any(|one| {
+            matches!(one, Credential::ApiKey)
+                || matches!(one, Credential::Named(named) if named.api_key.is_some())
+        })
+    }
+
+    /// Whether any API key suffices.
+    pub(super) fn takes_any_key(&self) -> bool {
+        let any = self.credentials().any(|one| matches!(one, Credential::ApiKey));
+        any && self.asks_nothing_on_top()
+    }
+
+    /// Whether any token suffices: no scopes, no roles, nothing on top.
+    pub(super) fn takes_any_token(&self) -> bool {
+        let any = self.credentials().any(|one| {
+            let Credential::Named(named) = one else { return false };
+            named.issuer.is_some() && named.scopes.is_none()
+        });
+        any && self.asks_nothing_on_top()
+    }
+
+    fn asks_nothing_on_top(&self) -> bool {
+        let on_top = |rules: &Rules| {
+            rules.roles.is_some() || rules.also.is_some() || rules.policies.is_some()
+        };
+        !self.rules().is_some_and(on_top)
     }
 
     pub(super) fn methods(&self) -> Vec<&'a str> {

@@ -7,6 +7,7 @@ use crate::raw::access::Credential;
 use crate::raw::client_certificates::{ClientCertificates, ClientMode};
 use crate::raw::forward::IdentityValue;
 use crate::raw::hosts::HostEntry;
+use crate::raw::issuers::{Issuer, Possession};
 use crate::raw::listeners::TlsVersion;
 
 /// The rules.
@@ -128,6 +129,10 @@ fn looks_at_certificates(facts: &Facts<'_>) -> bool {
         )
     };
     let default = facts.file.defaults.forward.identity.headers.as_ref();
+    let binds = |issuer: &Issuer| issuer.proof.certificate != Possession::None;
+    if facts.issuers().any(|(_, issuer)| binds(issuer)) {
+        return true;
+    }
     facts.routes().any(|route| {
         let by_access = route.credentials().any(|one| {
             matches!(one, Credential::ClientCertificate)

@@ -76,6 +76,8 @@ impl File {
         let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
         let issuers = sections.issuers.into_compiled();
         let transport = redirects::transport(plans, &issuers, served.api_keys.field.as_ref());
+        let telemetry = operators.telemetry?.with_key_field(served.api_keys.field.as_ref());
+        let telemetry = telemetry.with_tokens_of(issuers.values().map(|one| &one.issuer));
         let defaults = (served.default_cors, served.default_headers);
         let (clients, hosts) = ((clients, flood), hosts.allow_list(plans));
         let pipeline = pipeline(clients, hosts, transport, defaults, served.table, context);
@@ -94,7 +96,7 @@ impl File {
             state: operators.state?,
             identity: served.identity,
             admin: operators.admin?,
-            telemetry: operators.telemetry?.with_key_field(served.api_keys.field.as_ref()),
+            telemetry,
             identity_fields: served.identity_fields,
             api_keys: served.api_keys,
             files: context.files(),

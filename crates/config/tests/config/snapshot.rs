@@ -336,3 +336,17 @@ fn left_out_sections_have_their_defaults() {
     assert_eq!(route.methods.len(), 6);
     assert!(matches!(route.cors, RouteCors::Off));
 }
+
+#[test]
+fn a_parameter_that_carries_tokens_is_in_no_log() {
+    let text = "version: 1
+listeners: [{name: http, address: '127.0.0.1:8080', cleartext: true}]
+hosts: [localhost]
+issuers: [{name: login, issuer: 'https://login.test', audience: [a], read_token_from: [{query: ticket}]}]
+upstreams: [{name: app, endpoints: ['http://127.0.0.1:8000']}]
+telemetry: {redact: {query: [sid]}}
+routes: [{name: app, path: /x, access: {any_of: [{issuer: login}]}, forward: {upstream: app}}]
+";
+    let loaded = check_text("x", text, &options()).expect("no mistakes");
+    assert_eq!(loaded.snapshot.telemetry.redact_query, ["sid", "ticket"]);
+}

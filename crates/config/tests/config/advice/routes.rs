@@ -3,7 +3,7 @@
 use super::cases::{Case, case};
 
 pub(super) fn cases() -> Vec<Case> {
-    [access(), paths(), requests(), headers()].concat()
+    [access(), objects(), paths(), requests(), headers()].concat()
 }
 
 const HEALTH: &str = "path: /healthz, methods: [GET], access: public";
@@ -44,6 +44,39 @@ fn access() -> Vec<Case> {
                 ("path: '/{*rest}'", "path: '/x/{*rest}', methods: [GET]"),
                 ("[{issuer: login}]", "[{issuer: login}, anonymous]"),
             ],
+        ),
+    ]
+}
+
+fn objects() -> Vec<Case> {
+    const USER: (&str, &str) = ("path: '/{*rest}'", "path: '/users/{user_id}/orders'");
+    const POLICY: (&str, &str) =
+        ("version: 1\n", "version: 1\npolicies: {owner: 'principal.subject == path.user_id'}\n");
+    const KEYS: (&str, &str) = ("[{issuer: login}]", "[{issuer: login}, api_key]");
+    vec![
+        case(
+            "A069",
+            "routes[0].access",
+            &[USER],
+            &[USER, POLICY, ("[{issuer: login}]", "[{issuer: login}], policies: [owner]")],
+        ),
+        case(
+            "A069",
+            "routes[0].access",
+            &[("path: '/{*rest}'", "path: '/{tenant}/orders'")],
+            &[("path: '/{*rest}'", "path: '/orders/{order_id}/{*rest}'")],
+        ),
+        case(
+            "A070",
+            "routes[0].access",
+            &[KEYS],
+            &[KEYS, ("path: '/{*rest}', ", "path: '/{*rest}', methods: [GET], ")],
+        ),
+        case(
+            "A070",
+            "routes[0].access",
+            &[KEYS],
+            &[("[{issuer: login}]", "[{issuer: login}, {api_key: {scopes: [w]}}]")],
         ),
     ]
 }

@@ -3,7 +3,7 @@
 use super::cases::{Case, case};
 
 pub(super) fn cases() -> Vec<Case> {
-    [issuers(), tokens(), cors(), limits(), upstreams(), identity(), state()].concat()
+    [issuers(), possession(), tokens(), cors(), limits(), upstreams(), identity(), state()].concat()
 }
 
 const LIFE: &str = "maximum_lifetime: 1h";
@@ -88,6 +88,23 @@ fn issuers() -> Vec<Case> {
             "A019",
             "issuers[0].keys_refresh.every",
             &[(LIFE, "maximum_lifetime: 1h, keys_refresh: {every: 25h}")],
+            &[],
+        ),
+    ]
+}
+
+fn possession() -> Vec<Case> {
+    vec![
+        case(
+            "A071",
+            "issuers[0].proof.dpop",
+            &[(LIFE, "maximum_lifetime: 1h, proof: {dpop: optional}")],
+            &[(LIFE, "maximum_lifetime: 1h, proof: {dpop: required}")],
+        ),
+        case(
+            "A071",
+            "issuers[0].proof.dpop",
+            &[(LIFE, "maximum_lifetime: 1h, proof: {dpop: optional, nonce: required}")],
             &[],
         ),
     ]
