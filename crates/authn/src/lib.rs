@@ -54,4 +54,4 @@ pub use revocations::{
     Revoked,
 };
 pub use settings::{ClaimPaths, IssuerSettings, KeySource, Possession, Proof, ReadFrom, Refresh};
-pub use unverified::unverified_issuer;
+pub use unverified::{unverified_issuer, unverified_jti};

@@ -16,6 +16,7 @@ use portcullis_proxy::Redaction;
 
 use crate::cli::{ExplainArgs, print_line};
 use crate::explain_handshake::{Failed, Shaken, shake};
+use crate::keys;
 
 /// What each stage said.
 #[derive(Debug, Default)]
@@ -58,7 +59,8 @@ async fn explained(args: &ExplainArgs) -> Result<(String, bool), Unusable> {
     for keys in snapshot.keys.values() {
         keys.load_now().await;
     }
-    let request = MadeUp::new(args)?;
+    let request = MadeUp::new(args, snapshot.api_keys.field.as_ref())?;
+    read_keys(&snapshot, &clock).await?;
     let listener = listener(args, &snapshot, request.https);
     let file = args.certificate.as_deref();
     let shaken = match shake(file, &snapshot, &listener, &request.authority, &clock) {
@@ -210,7 +212,7 @@ struct MadeUp {
 }
 
 impl MadeUp {
-    fn new(args: &ExplainArgs) -> Result<Self, Unusable> {
+    fn new(args: &ExplainArgs, key_field: Option<&HeaderName>) -> Result<Self, Unusable> {
         let unusable = |text: &str| Unusable(text.to_owned());
         let method = Method::from_bytes(args.method.as_bytes());
         let method = method.map_err(|_| unusable("the method is not a token"))?;
@@ -227,12 +229,13 @@ impl MadeUp {
         let (authority, target) = rest.split_at_checked(split).unwrap_or((rest, ""));
         let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
         let mut headers = headers(&args.headers)?;
-        if let Some(token) = token(args)? {
+        if let Some(token) = secret(args.token_file.as_deref(), "PORTCULLIS_TOKEN")? {
             let scheme = if headers.contains_key(dpop::FIELD) { "DPoP" } else { "Bearer" };
             let value = HeaderValue::try_from(format!("{scheme} {}", token.trim()));
             let value = value.map_err(|_| unusable("the token has odd characters"))?;
             headers.insert(http::header::AUTHORIZATION, value);
         }
+        add_key(args, key_field, &mut headers)?;
         Ok(Self {
             method,
             https,
@@ -302,10 +305,38 @@ fn headers(lines: &[String]) -> Result<HeaderMap, Unusable> {
     Ok(headers)
 }
 
-/// The token, from a file, standard input or the environment; never from an argument.
-fn token(args: &ExplainArgs) -> Result<Option<String>, Unusable> {
-    let Some(file) = &args.token_file else {
-        return Ok(portcullis_config::environment::Environment::process().get("PORTCULLIS_TOKEN"));
+/// API keys are those of the store that the file names, where any route takes them.
+async fn read_keys(snapshot: &Snapshot, clock: &Clock) -> Result<(), Unusable> {
+    if snapshot.api_keys.field.is_none() {
+        return Ok(());
+    }
+    let folder = crate::run::state_folder().map_err(|failure| Unusable(failure.text))?;
+    keys::look(snapshot, &folder, clock).await.map_err(|error| Unusable(error.to_string()))
+}
+
+/// Puts the API key into the field that carries it.
+fn add_key(
+    args: &ExplainArgs,
+    field: Option<&HeaderName>,
+    headers: &mut HeaderMap,
+) -> Result<(), Unusable> {
+    let key = secret(args.api_key_file.as_deref(), "PORTCULLIS_API_KEY")?;
+    let Some(key) = key else { return Ok(()) };
+    let Some(field) = field else {
+        return match args.api_key_file {
+            Some(_) => Err(Unusable("no route of the file takes API keys".to_owned())),
+            None => Ok(()),
+        };
+    };
+    let value = HeaderValue::try_from(key.trim());
+    headers.insert(field, value.map_err(|_| Unusable("the key has odd characters".to_owned()))?);
+    Ok(())
+}
+
+/// A token or a key, from a file, standard input or the environment; never from an argument.
+fn secret(file: Option<&std::path::Path>, variable: &str) -> Result<Option<String>, Unusable> {
+    let Some(file) = file else {
+        return Ok(portcullis_config::environment::Environment::process().get(variable));
     };
     let read = if file.as_os_str() == "-" {
         std::io::read_to_string(std::io::stdin())

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use http::{HeaderMap, HeaderName};
+use portcullis_authn::Revocations;
 use portcullis_authn::identity::SigningSettings;
 use portcullis_config::snapshot::{
     ConnectionTerms, IdentityTerms, ListenerPlan, Snapshot, TlsTerms,
@@ -88,6 +89,8 @@ pub(crate) struct Kept<'k> {
     pub folder: &'k StateFolder,
     /// The durable store.
     pub durable: &'k Arc<dyn Durable>,
+    /// What was revoked, as the compiled issuers have it.
+    pub revocations: Option<&'k Arc<Revocations>>,
 }
 
 /// Prepares `snapshot`.
@@ -119,6 +122,7 @@ pub(crate) fn prepare(
         keys: snapshot.keys,
         api_keys: snapshot.api_keys.keys,
         dpop: snapshot.dpop,
+        revocations: kept.revocations.cloned(),
         clock: clock.clone(),
     };
     let running = Running {
@@ -126,6 +130,7 @@ pub(crate) fn prepare(
         loaded: clock.now(),
         view: snapshot.redacted,
         handover,
+        issuers: snapshot.issuers,
         certificates,
         acme: snapshot.tls.acme,
         trusts,

@@ -7,10 +7,12 @@ use prometheus::{
     Opts, Registry, Result,
 };
 
+pub use crate::metrics::api_keys::KeyMetrics;
 pub use crate::metrics::certificates::{CertificateFacts, CertificateMetrics};
 pub use crate::metrics::dpop::DpopMetrics;
 pub use crate::metrics::upstreams::UpstreamMetrics;
 
+mod api_keys;
 mod certificates;
 mod dpop;
 mod upstreams;
@@ -30,6 +32,8 @@ pub struct Metrics {
     pub upstreams: UpstreamMetrics,
     /// Of issuers' keys.
     pub issuers: IssuerMetrics,
+    /// Of API keys.
+    pub api_keys: KeyMetrics,
     /// Of DPoP proofs.
     pub dpop: DpopMetrics,
     /// Of limits.
@@ -111,6 +115,8 @@ pub struct ProcessMetrics {
     pub minted: IntCounter,
     /// `gateway_log_lines_dropped_total`.
     pub log_dropped: IntCounter,
+    /// `gateway_revocations`.
+    pub revocations: IntGauge,
     /// `gateway_build_info{version}`.
     pub build: IntGaugeVec,
 }
@@ -152,6 +158,7 @@ impl Metrics {
             requests: RequestMetrics::new(&make)?,
             upstreams: UpstreamMetrics::new(&make)?,
             issuers: IssuerMetrics::new(&make)?,
+            api_keys: KeyMetrics::new(&make)?,
             dpop: DpopMetrics::new(&make)?,
             limits: LimitMetrics::new(&make)?,
             edge: EdgeMetrics::new(&make)?,
@@ -342,6 +349,10 @@ impl ProcessMetrics {
             reload_success: make.keep(IntGauge::new(
                 "gateway_config_last_reload_success",
                 "1 if the last reload was taken, 0 if it was refused.",
+            ))?,
+            revocations: make.keep(IntGauge::new(
+                "gateway_revocations",
+                "Revocations that are kept; -1 while they cannot be read and tokens are answered 503.",
             ))?,
             reload_time: make.keep(Gauge::new(
                 "gateway_config_last_reload_timestamp_seconds",
