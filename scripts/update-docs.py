@@ -6,6 +6,7 @@ The program is $PORTCULLIS, or target/debug/portcullis, built if need be.
 """
 
 import difflib
+import json
 import os
 import pathlib
 import re
@@ -42,7 +43,7 @@ def denials():
 
 def metrics():
     """The table of docs/metrics.md, from proxy/src/metrics.rs."""
-    text = re.sub(r"\s+", " ", "".join(source(f"crates/proxy/src/metrics{part}.rs") for part in ["", "/upstreams", "/certificates"]).split("#[cfg(test)]")[0])
+    text = re.sub(r"\s+", " ", "".join(source(f"crates/proxy/src/metrics{part}.rs") for part in ["", "/upstreams", "/certificates", "/dpop"]).split("#[cfg(test)]")[0])
     documented = dict(re.findall(r"/// `(gateway_\w+)(?:\{([\w,]+)\})?`\.", text))
     rows = []
     for block in re.split(r"(?=impl \w+Metrics \{)", text)[1:]:
@@ -67,16 +68,19 @@ def later():
 
 
 def advice():
-    """The rules of docs/cli.md, from config/src/advice/rules.rs."""
-    text = source("crates/config/src/advice/rules.rs")
-    rule = r'Rule \{\s*number: "(\w+)",\s*severity: Severity::(\w+),\s*why: "((?:[^"\\]|\\.)*)",\s*fix: "((?:[^"\\]|\\.)*)",'
-    plain = lambda words: re.sub(r"\s+", " ", words.replace('\\"', '"'))
-    rows = [
-        f"| {number} | {severity.lower()} | {plain(why)} | {plain(fix)} |"
-        for number, severity, why, fix in re.findall(rule, text)
-    ]
-    assert len(rows) == text.count(": Rule = Rule {"), "a rule was not understood"
-    return "\n".join(["| rule | weighs | why | what to do |", "|---|---|---|---|", *rows])
+    """The rules of docs/advice.md, as the program tells them."""
+    rules = json.loads(output(program(), "check", "--rules", "--format", "json"))
+    cell = lambda words: words.replace("|", "\\|")
+    rows = [f"| [{one['rule']}](#{one['rule'].lower()}) | {one['severity']} | `{one['name']}` | {cell(one['title'])} |" for one in rules]
+    table = "\n".join(["| rule | weighs | name | what it finds |", "|---|---|---|---|", *rows])
+    parts = [table]
+    for one in rules:
+        links = ", ".join(f"[{reference['name']}]({reference['url']})" for reference in one["references"])
+        parts.append(
+            f"### {one['rule']}\n\n**{one['title']}** (`{one['name']}`, {one['severity']})\n\n"
+            f"- Why: {one['why']}.\n- What to do: {one['fix']}.\n- See: {links}."
+        )
+    return "\n\n".join(parts)
 
 
 def program():
@@ -131,7 +135,7 @@ def main():
             ("docs/denials.md", "denials", denials),
             ("docs/metrics.md", "metrics", metrics),
             ("docs/configuration.md", "later", later),
-            ("docs/cli.md", "advice", advice),
+            ("docs/advice.md", "advice", advice),
             ("docs/cli.md", "commands", commands),
         ]
     ]

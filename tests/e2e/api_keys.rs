@@ -179,7 +179,7 @@ fn of_two_explicit_credentials_none_counts() {
 #[test]
 fn what_browsers_send_by_themselves_neither_helps_nor_harms_a_key() {
     let cookie = |value: &str| format!("session={value}");
-    WORLD.forwarded(with("/either/1", &KEY).field("cookie", &cookie("nonsense")));
+    WORLD.forwarded(with("/either/1", &KEY).field("cookie", cookie("nonsense")));
     let good = cookie(&token());
     WORLD.forwarded(Request::get("/either/1").host("api.test").field("cookie", &good));
     WORLD.refused(with("/either/1", "wrong").field("cookie", &good), 401, "credential-invalid");

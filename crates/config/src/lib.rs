@@ -10,6 +10,7 @@
 
 pub mod advice;
 pub mod at;
+pub mod cases;
 pub mod environment;
 pub mod later;
 pub mod problem;
@@ -27,7 +28,7 @@ mod state_folder;
 mod view;
 mod yaml;
 
-pub use advice::{Advice, Severity};
+pub use advice::{Advice, Rule, Severity};
 pub use environment::Environment;
 pub use load::{LoadOptions, Loaded, check_text, load};
 pub use problem::{Problem, Problems};

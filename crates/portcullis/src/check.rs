@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use portcullis_config::advice::Severity;
+use portcullis_config::advice::{Rule, Severity, rules};
 use portcullis_config::report::render_sarif;
 use portcullis_config::{LoadOptions, Loaded, Report};
 use portcullis_core::Clock;
@@ -13,6 +13,10 @@ use crate::cli::{CheckArgs, FailOn, Format, print_line};
 
 /// Prints mistakes or advice. Exit codes: 0 fine, 1 mistakes, 3 advice at or above `--fail-on`.
 pub(crate) fn check(args: &CheckArgs) -> ExitCode {
+    if args.rules {
+        print_line(&rules_text(args.format));
+        return ExitCode::SUCCESS;
+    }
     let mut options = LoadOptions::new(Clock::system());
     options.read_files = !args.no_files;
     if args.certificates && args.format == Format::Sarif {
@@ -29,12 +33,35 @@ pub(crate) fn check(args: &CheckArgs) -> ExitCode {
                 advice_text(args, &loaded, &names)
             };
             print_line(&text);
-            let fails = loaded.advice.iter().any(|one| fails(args.fail_on, one.severity));
+            let fails = loaded.advice.iter().any(|one| fails(args.fail_on, one.rule.severity));
             if fails { ExitCode::from(3) } else { ExitCode::SUCCESS }
         }
         Err(report) => {
             print_line(&mistakes_text(args, &report));
             ExitCode::from(1)
+        }
+    }
+}
+
+/// What `check` can advise, for people or for programs.
+fn rules_text(format: Format) -> String {
+    let all = rules();
+    match format {
+        Format::Json => {
+            json!(all.iter().map(|rule| rule.to_json()).collect::<Vec<_>>()).to_string()
+        }
+        Format::Sarif => render_sarif("", &[], &[]),
+        Format::Text => {
+            let one = |rule: &&Rule| {
+                format!(
+                    "{} {:4} {}: {}",
+                    rule.number,
+                    rule.severity.as_str(),
+                    rule.name,
+                    rule.title
+                )
+            };
+            all.iter().map(one).collect::<Vec<_>>().join("\n")
         }
     }
 }
@@ -69,21 +96,7 @@ fn advice_text(args: &CheckArgs, loaded: &Loaded, names: &[Planned]) -> String {
     let file = args.file.display().to_string();
     match args.format {
         Format::Json => {
-            let list: Vec<_> = advice
-                .iter()
-                .map(|one| {
-                    json!({
-                        "file": file,
-                        "line": one.line,
-                        "path": one.path,
-                        "rule": one.rule,
-                        "severity": one.severity.as_str(),
-                        "message": one.message,
-                        "why": one.why,
-                        "fix": one.fix,
-                    })
-                })
-                .collect();
+            let list: Vec<_> = advice.iter().map(|one| one.to_json(&file)).collect();
             json!(list).to_string()
         }
         Format::Sarif => render_sarif(&file, &[], advice),

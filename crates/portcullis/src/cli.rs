@@ -79,6 +79,9 @@ pub(crate) struct CheckArgs {
     /// Prints where the certificate of each name will come from, in the place of advice.
     #[arg(long)]
     pub certificates: bool,
+    /// Prints every rule of the advice, in the place of reading a file.
+    #[arg(long)]
+    pub rules: bool,
 }
 
 /// How `check` prints.
@@ -138,6 +141,18 @@ pub(crate) struct ExplainArgs {
     /// The time at which the request is judged, RFC 3339.
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
+    pub format: ExplainFormat,
+}
+
+/// How `explain` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExplainFormat {
+    /// For people.
+    Text,
+    /// For programs: one object.
+    Json,
 }
 
 /// Runs the command; its exit codes are a contract (see docs/cli.md).

@@ -26,6 +26,7 @@ mod run;
 mod runtime;
 mod shutdown;
 mod store;
+mod trial;
 mod watch;
 mod web;
 

@@ -268,7 +268,7 @@ async fn load(
 }
 
 /// What requests need of the store, from now on.
-async fn read_store(runtime: &Runtime) {
+async fn read_store(runtime: &Arc<Runtime>) {
     tracing::info!(file = %runtime.store().file().display(), "the durable store is open");
     keys::start(&runtime.api_keys(), runtime.durable()).await;
     revocations::start(runtime).await;

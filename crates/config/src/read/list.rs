@@ -27,8 +27,9 @@ impl<T> FromIterator<T> for Items<T> {
 
 impl<T> Items<T> {
     /// The items, each with its path.
-    pub fn at<'i>(&'i self, at: &'i At) -> impl Iterator<Item = (At, &'i T)> {
-        self.0.iter().map(|(index, item)| (at.index(*index), item))
+    pub fn at<'i>(&'i self, at: &At) -> impl Iterator<Item = (At, &'i T)> + use<'i, T> {
+        let at = at.clone();
+        self.0.iter().map(move |(index, item)| (at.index(*index), item))
     }
 
     /// The items, each with its path.

@@ -29,14 +29,16 @@ pub(super) fn problem(
     show(source, Level::ERROR, None, &problem.message, span, notes, colour)
 }
 
-/// An advice: the same, with its number, why, and the fix.
+/// An advice: the same, with its number, why, the fix and where more is said.
 pub(super) fn advice(source: &Source, advice: &Advice, colour: bool) -> String {
+    let rule = advice.rule;
     let notes = vec![
         (Level::NOTE.with_name("path"), advice.path.clone()),
-        (Level::NOTE.with_name("why"), advice.why.to_owned()),
-        (Level::HELP, advice.fix.to_owned()),
+        (Level::NOTE.with_name("why"), rule.why.to_owned()),
+        (Level::HELP, rule.fix.to_owned()),
+        (Level::NOTE.with_name("see"), rule.references_text()),
     ];
-    let id = format!("{}/{}", advice.rule, advice.severity.as_str());
+    let id = format!("{}/{}", rule.number, rule.severity.as_str());
     show(source, Level::WARNING, Some(&id), &advice.message, advice.span, notes, colour)
 }
 

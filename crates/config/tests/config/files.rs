@@ -238,6 +238,6 @@ fn a_host_without_certificate_is_named() {
     assert_eq!(refused(check_text("x", &text, &options())), expected);
     let covered = format!("{text}certificates: {{self_signed: [a.test, '*.b.test']}}\n");
     let loaded = check_text("x", &covered, &options()).expect("all have one");
-    let rules: Vec<_> = loaded.advice.iter().map(|advice| advice.rule).collect();
+    let rules: Vec<_> = loaded.advice.iter().map(|advice| advice.rule.number).collect();
     assert!(rules.contains(&"A004"), "{rules:?}");
 }

@@ -105,7 +105,7 @@ fn c45_everybody_is_trusted_in_words_alone() {
         "clients: {trusted_proxies: {any: true}}\nidentity: {lifetime",
     );
     let loaded = check_text("x", &words, &options()).expect("said in words");
-    assert!(loaded.advice.iter().any(|advice| advice.rule == "A002"), "{:?}", loaded.advice);
+    assert!(loaded.advice.iter().any(|advice| advice.rule.number == "A002"), "{:?}", loaded.advice);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn issuers_are_reached_safely() {
     );
     let text = SOUND.replace(issuer, "issuer: 'http://127.0.0.1:9000'");
     let loaded = check_text("x", &text, &options()).expect("loopback");
-    assert!(loaded.advice.iter().any(|advice| advice.rule == "A001"), "{:?}", loaded.advice);
+    assert!(loaded.advice.iter().any(|advice| advice.rule.number == "A001"), "{:?}", loaded.advice);
 }
 
 #[test]
