@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod acme;
+mod api_keys;
 mod bodies;
 mod certificate_formats;
 mod certificates;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::run::{Failure, Options};
-use crate::{cases, certificates, check, demo, explain, logs, revocations, run};
+use crate::{cases, certificates, check, demo, explain, keys, logs, revocations, run};
 
 /// The security gateway in front of APIs you already have.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ enum Command {
     Demo,
     /// Runs the real pipeline on a made-up request and tells what each stage saw and decided.
     Explain(ExplainArgs),
+    /// Makes, lists, rotates and revokes API keys.
+    Keys(keys::command::KeysArgs),
     /// Serves.
     Run(RunArgs),
     /// Prints the JSON Schema of gateway.yaml.
@@ -123,6 +125,10 @@ pub(crate) struct ExplainArgs {
     /// `$PORTCULLIS_TOKEN` is used where it is set.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// Reads an API key from FILE, or from standard input for `-`; without it, `$PORTCULLIS_API_KEY` is
+    /// used where it is set.
+    #[arg(long, value_name = "FILE")]
+    pub api_key_file: Option<PathBuf>,
     /// The certificate that the client shows, PEM, with what it sends along; verified as the handshake
     /// would. Its key is not needed.
     #[arg(long, value_name = "FILE")]
@@ -186,6 +192,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Demo => in_runtime(demo::run()),
         Command::Explain(args) => explain::explain(&args),
+        Command::Keys(args) => in_runtime(keys::command::run(args)),
         Command::Run(RunArgs { config: file, upgrade }) => {
             in_runtime(run::serve(Options { file, upgrade, on_ready: None }))
         }

@@ -19,6 +19,7 @@ use prometheus::Registry;
 use serde_json::{Value, json};
 
 use crate::certificates::{self, Attempts, HeldUp, View};
+use crate::keys;
 use crate::logs::Logs;
 use crate::store::Store;
 
@@ -292,6 +293,7 @@ impl Runtime {
             let IntrospectionStatus { calls, failures, remembered, .. } = status;
             self.metrics.introspection.show(name, calls, failures, remembered);
         }
+        keys::show(&running.handover.api_keys, &self.metrics.api_keys);
         self.metrics.dpop.show(running.handover.dpop.status());
         for (name, slots) in &running.handover.slots {
             let held = i64::try_from(slots.held()).unwrap_or(i64::MAX);

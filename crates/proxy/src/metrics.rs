@@ -7,11 +7,13 @@ use prometheus::{
     Opts, Registry, Result,
 };
 
+pub use crate::metrics::api_keys::KeyMetrics;
 pub use crate::metrics::certificates::{CertificateFacts, CertificateMetrics};
 pub use crate::metrics::dpop::DpopMetrics;
 pub use crate::metrics::introspection::IntrospectionMetrics;
 pub use crate::metrics::upstreams::UpstreamMetrics;
 
+mod api_keys;
 mod certificates;
 mod dpop;
 mod introspection;
@@ -32,6 +34,8 @@ pub struct Metrics {
     pub upstreams: UpstreamMetrics,
     /// Of issuers' keys.
     pub issuers: IssuerMetrics,
+    /// Of API keys.
+    pub api_keys: KeyMetrics,
     /// Of DPoP proofs.
     pub dpop: DpopMetrics,
     /// Of introspection servers.
@@ -158,6 +162,7 @@ impl Metrics {
             requests: RequestMetrics::new(&make)?,
             upstreams: UpstreamMetrics::new(&make)?,
             issuers: IssuerMetrics::new(&make)?,
+            api_keys: KeyMetrics::new(&make)?,
             dpop: DpopMetrics::new(&make)?,
             introspection: IntrospectionMetrics::new(&make)?,
             limits: LimitMetrics::new(&make)?,
