@@ -7,6 +7,7 @@
 
 mod acme;
 mod bodies;
+mod cases;
 mod certificate_formats;
 mod certificates;
 mod certificates_shown;
