@@ -8,6 +8,7 @@
 mod acme;
 mod api_keys;
 mod bodies;
+mod cases;
 mod certificate_formats;
 mod certificates;
 mod certificates_shown;

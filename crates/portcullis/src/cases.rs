@@ -5,11 +5,13 @@ mod mint;
 mod print;
 mod run;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_authn::KeyCache;
 use portcullis_config::cases::{self, Case, CasesFile, ENDING};
 use portcullis_core::Clock;
 
@@ -90,13 +92,14 @@ async fn ran(args: &TestArgs) -> Result<Run, String> {
     let mut keys = Keys::default();
     let mut run = Run::default();
     for file in files(args)? {
-        let first = Bench::new(&file.config, clock.clone()).await;
+        let first = Bench::new(&file.config, clock.clone(), &HashMap::new()).await;
         let first = first.map_err(|report| report.render_text(false))?;
+        let fetched = if args.fetch_keys { first.fetched().await } else { HashMap::new() };
         file.check(&first.snapshot).map_err(|report| report.render_text(false))?;
         let coverage = run.coverage.entry(file.config.clone());
         let coverage = coverage.or_insert_with(|| Coverage::new(&first.snapshot));
         for case in &file.cases {
-            let done = one(&file, case, &mut keys, &clock).await?;
+            let done = one(&file, case, (&mut keys, &fetched), &clock).await?;
             coverage.note(&done.outcome);
             run.done.push(done);
         }
@@ -107,12 +110,13 @@ async fn ran(args: &TestArgs) -> Result<Run, String> {
 async fn one(
     file: &CasesFile,
     case: &Case,
-    keys: &mut Keys,
+    (keys, fetched): (&mut Keys, &HashMap<Arc<str>, KeyCache>),
     clock: &Clock,
 ) -> Result<Done, String> {
     let since = clock.monotonic();
-    let at = case.time.map_or_else(|| clock.clone(), Clock::manual);
-    let bench = Bench::new(&file.config, at).await;
+    // Time stands still in a case: no limit regains anything while it runs.
+    let at = case.time.unwrap_or_else(|| clock.now());
+    let bench = Bench::new(&file.config, Clock::manual(at), fetched).await;
     let bench = bench.map_err(|report| report.render_text(false))?;
     let outcome = bench.run(case, keys).await;
     let outcome =
@@ -136,7 +140,8 @@ fn files(args: &TestArgs) -> Result<Vec<CasesFile>, String> {
     let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| Path::new("."));
     let listed = std::fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    let mut paths: Vec<PathBuf> = listed.flatten().map(|entry| entry.path()).collect();
+    let beside = |entry: std::fs::DirEntry| config.with_file_name(entry.file_name());
+    let mut paths: Vec<PathBuf> = listed.flatten().map(beside).collect();
     paths.retain(|path| path.to_string_lossy().ends_with(ENDING));
     paths.sort();
     let mut files = Vec::new();

@@ -163,6 +163,10 @@ pub(crate) struct TestArgs {
     /// For programs: one object with every case and the coverage.
     #[arg(long)]
     pub json: bool,
+    /// Fetches the keys of the issuers, for cases with tokens of their own in `headers`. Without it
+    /// nobody is asked for anything.
+    #[arg(long)]
+    pub fetch_keys: bool,
     /// Fails where less than this part of the routes' outcomes and of the policies is tested, in per
     /// cent.
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]

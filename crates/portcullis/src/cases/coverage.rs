@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_authn::ReadFrom;
 use portcullis_config::snapshot::Snapshot;
-use portcullis_policy::{Access, Demand, Listed, Origin, Route};
+use portcullis_policy::{Access, Demand, Listed, Origin, Pipeline, Route};
 use serde_json::{Value, json};
 
 use super::run::Outcome;
@@ -53,7 +53,8 @@ impl Coverage {
         }
         let row = |name, origin, possible| Row { name, origin, possible, tested: BTreeSet::new() };
         let routes = listed.into_iter().map(|listed| {
-            row(listed.route.name.to_string(), listed.route.origin, possible(listed))
+            let (name, origin) = (listed.route.name.to_string(), listed.route.origin);
+            row(name, origin, possible(&listed, &snapshot.pipeline))
         });
         let both = BTreeSet::from(["true", "false"]);
         let policies =
@@ -123,7 +124,7 @@ const fn said(passed: bool) -> &'static str {
 
 /// What can come of requests for a route: a pass, and the codes by which it can refuse. What is refused
 /// before a route is found, or whatever the route, is not counted.
-fn possible(listed: Listed<'_>) -> BTreeSet<&'static str> {
+fn possible(listed: &Listed<'_>, pipeline: &Pipeline) -> BTreeSet<&'static str> {
     let Route { clients, address_limits, principal_limits, concurrent_limits, .. } =
         &**listed.route;
     let body = &listed.route.body;
@@ -140,6 +141,10 @@ fn possible(listed: Listed<'_>) -> BTreeSet<&'static str> {
     can("media-type-not-allowed", !body.types.is_empty());
     if let Access::AnyOf(demand) = &listed.route.access {
         identify(demand, &mut can);
+        // Without a certificate there is no request where the handshake asks for one.
+        let asked = |host: &usize| pipeline.hosts.requires_certificate(*host);
+        let beside = !demand.also.is_empty() || only_certificates(demand);
+        can("client-certificate-missing", beside && !listed.hosts.iter().all(asked));
         permit(demand, &mut can);
         let in_cookie = |place: &ReadFrom| matches!(place, ReadFrom::Cookie(_));
         let ambient = places(demand).any(in_cookie) || !demand.certificates.is_empty();
@@ -152,12 +157,14 @@ fn places(demand: &Demand) -> impl Iterator<Item = &ReadFrom> {
     demand.tokens.iter().flat_map(|way| &way.issuer.settings().read_from)
 }
 
+fn only_certificates(demand: &Demand) -> bool {
+    demand.tokens.is_empty() && demand.api_keys.is_none() && !demand.anonymous
+}
+
 fn identify(demand: &Demand, can: &mut impl FnMut(&'static str, bool)) {
     let explicit = !demand.tokens.is_empty() || demand.api_keys.is_some();
     can("credential-invalid", explicit);
     can("credential-missing", explicit && !demand.anonymous);
-    let only_certificates = !explicit && !demand.anonymous;
-    can("client-certificate-missing", only_certificates || !demand.also.is_empty());
     let named = |ways: &[portcullis_policy::CertificateWay]| {
         !ways.is_empty() && ways.iter().all(|way| !way.names.is_empty())
     };

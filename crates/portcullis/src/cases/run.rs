@@ -1,9 +1,10 @@
 //! One case: a fresh snapshot, so that limits start empty, and the request on it.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use portcullis_authn::{DpopProofs, NewKey, ReadFrom};
+use portcullis_authn::{DpopProofs, KeyCache, NewKey, ReadFrom};
 use portcullis_config::cases::{ApiKeyCase, Case};
 use portcullis_config::snapshot::Snapshot;
 use portcullis_config::{LoadOptions, Report};
@@ -42,15 +43,28 @@ pub(super) struct Bench {
 
 impl Bench {
     /// Reads `config` without the files and secrets it names: none of them judges a request.
-    pub(super) async fn new(config: &Path, clock: Clock) -> Result<Self, Report> {
+    pub(super) async fn new(
+        config: &Path,
+        clock: Clock,
+        fetched: &HashMap<Arc<str>, KeyCache>,
+    ) -> Result<Self, Report> {
         let mut options = LoadOptions::new(clock.clone());
         options.read_files = false;
+        options.handover.keys.clone_from(fetched);
         options.handover.dpop = Arc::new(DpopProofs::rehearsal(clock.clone()));
         let api_keys = Arc::clone(&options.handover.api_keys);
         let snapshot = portcullis_config::load(config, &options)?.snapshot;
         api_keys.bind(Arc::new(MemoryDurable::new(clock.clone())));
         api_keys.refresh().await.ok();
         Ok(Self { snapshot, clock, api_keys })
+    }
+
+    /// The keys of the issuers themselves, as far as they are to be had.
+    pub(super) async fn fetched(&self) -> HashMap<Arc<str>, KeyCache> {
+        for keys in self.snapshot.keys.values() {
+            keys.load_now().await;
+        }
+        self.snapshot.keys.clone()
     }
 
     /// Runs a case, as often as it says.
