@@ -1,3 +1,5 @@
+//! Keys as requests and operators meet them.
+
 use std::time::Duration;
 
 use portcullis_core::{CredentialKind, Timestamp};
