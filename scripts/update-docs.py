@@ -43,7 +43,7 @@ def denials():
 
 def metrics():
     """The table of docs/metrics.md, from proxy/src/metrics.rs."""
-    text = re.sub(r"\s+", " ", "".join(source(f"crates/proxy/src/metrics{part}.rs") for part in ["", "/upstreams", "/certificates"]).split("#[cfg(test)]")[0])
+    text = re.sub(r"\s+", " ", "".join(source(f"crates/proxy/src/metrics{part}.rs") for part in ["", "/upstreams", "/certificates", "/dpop"]).split("#[cfg(test)]")[0])
     documented = dict(re.findall(r"/// `(gateway_\w+)(?:\{([\w,]+)\})?`\.", text))
     rows = []
     for block in re.split(r"(?=impl \w+Metrics \{)", text)[1:]:

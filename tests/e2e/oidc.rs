@@ -19,15 +19,15 @@ routes:
   - {name: write, path: /write, access: {any_of: [{issuer: provider, scopes: [orders:write]}]}, forward: {upstream: u}}
 "#;
 
-struct Provider {
+pub(crate) struct Provider {
     _process: Process,
-    client: Client,
-    host: String,
-    url: String,
+    pub(crate) client: Client,
+    pub(crate) host: String,
+    pub(crate) url: String,
 }
 
 impl Provider {
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let (node, packages) = tools::node()?;
         let script = tools::workspace().join("tests/e2e/parties/oidc.mjs");
         // Packages are found beside the script, so it runs from where they are.

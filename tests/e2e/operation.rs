@@ -81,6 +81,10 @@ fn check_has_formats_and_advice() {
             assert_eq!(report["version"], "2.1.0");
         }
     }
+    let rules = prepared.command(&["check", "--rules", "--format", "json"]);
+    let rules: Value = serde_json::from_str(&rules.stdout).expect("JSON");
+    let rules = rules.as_array().expect("a list");
+    assert!(rules.len() > 60 && rules.iter().all(|rule| rule["references"][0]["url"].is_string()));
 }
 
 #[test]
@@ -119,6 +123,26 @@ fn explain_runs_the_real_pipeline() {
     let none = explain(url, &[], "");
     assert_eq!(none.code, 1);
     assert!(none.stdout.contains("credential-missing"), "{}", none.stdout);
+    for line in
+        ["cors                 not asked   no preflight", "permit               not reached"]
+    {
+        assert!(none.stdout.contains(line), "{line}: {}", none.stdout);
+    }
+    let told = explain(url, &["--format", "json", "-H", "x-api-key: t0ps3cret"], "");
+    assert_eq!(told.code, 1);
+    assert!(!told.stdout.contains("t0ps3cret"), "{}", told.stdout);
+    let told: Value = serde_json::from_str(&told.stdout).expect("JSON");
+    for (key, value) in [
+        ("verdict", json!("deny")),
+        ("status", json!(401)),
+        ("code", json!("credential-missing")),
+        ("reason", json!("A credential is needed")),
+    ] {
+        assert_eq!(told[key], value, "{key} in {told}");
+    }
+    let stages = told["stages"].as_array().expect("stages");
+    let last = stages.iter().find(|stage| stage["decided"] == "refused").expect("one refused");
+    assert_eq!((&last["stage"], &last["rule"]), (&json!("identify"), &told["rule"]), "{told}");
     let ended = explain(url, &["--token-file", "-", "--at", "2031-01-01T00:00:00Z"], &token);
     assert_eq!(ended.code, 1);
     assert!(ended.stdout.contains("credential-invalid"), "{}", ended.stdout);

@@ -2,3 +2,5 @@
 
 mod certificates;
 mod keys;
+mod life;
+mod provider;

@@ -95,9 +95,9 @@ fn each_refusal_names_its_stage_and_the_line_that_decided() {
     check(&send(Request::get("/api/7")), "credential-missing", "identify", "    access:");
     let wrong = send(Request::get("/api/7").bearer("rubbish"));
     check(&wrong, "credential-invalid", "identify", "    access:");
-    let scopeless = send(Request::get("/api/7").bearer(&of("openid").sign()));
+    let scopeless = send(Request::get("/api/7").bearer(of("openid").sign()));
     check(&scopeless, "scope-missing", "permit", "- {issuer: corporate");
-    let no_clerk = send(Request::get("/api/7").bearer(&of("orders:read").sign()));
+    let no_clerk = send(Request::get("/api/7").bearer(of("orders:read").sign()));
     check(&no_clerk, "role-missing", "permit", "    access:");
     let scarce = Request::get("/scarce");
     client.clone().from("127.0.0.67").send(&scarce).expect(200);

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::key_set::KeySet;
 use crate::schedule::Schedule;
 use crate::source::{LoadError, Source};
-use crate::{AuthnError, IssuerSettings, KeySource, Refresh};
+use crate::{AuthnError, IssuerSettings, KeySource, Refresh, StandIn};
 
 /// How often the background task looks at the clock, which tests move by hand.
 const GLANCE: Duration = Duration::from_millis(500);
@@ -65,6 +65,8 @@ struct Shared {
     /// Counts ended fetches; those who wait for one watch it.
     ended: watch::Sender<u64>,
     started: AtomicBool,
+    /// Whether the keys are given, so that nobody is asked for others.
+    given: AtomicBool,
 }
 
 /// What two settings must share to share keys.
@@ -124,6 +126,7 @@ impl KeyCache {
             book: Mutex::new(book),
             ended: watch::Sender::new(0),
             started: AtomicBool::new(false),
+            given: AtomicBool::new(false),
         })))
     }
 
@@ -162,8 +165,17 @@ impl KeyCache {
     /// Fetches now, or joins the fetch that is under way, and waits for its end.
     pub async fn load_now(&self) {
         let mut ended = self.0.ended.subscribe();
-        self.0.begin_if(|_, _| true);
-        ended.changed().await.ok();
+        if self.0.begin_if(|_, _| true) {
+            ended.changed().await.ok();
+        }
+    }
+
+    /// Puts `key` in the place of the issuer's, for good: nobody is asked for keys any more. False where
+    /// it is not taken. For tests of a configuration; nothing that serves calls this.
+    pub fn stand_in(&self, key: &StandIn) -> bool {
+        self.0.given.store(true, Ordering::Relaxed);
+        self.0.usable_until.store(u64::MAX, Ordering::Relaxed);
+        self.0.take(key.key_set().as_bytes()).is_ok()
     }
 
     /// The keys, while they may be used.
@@ -230,6 +242,9 @@ impl Shared {
     /// Begins a fetch unless one is under way, where `wanted` says so; it is not asked otherwise. Says
     /// whether there is a fetch to wait for. The fetch runs by itself: who waits for it may go away.
     fn begin_if(self: &Arc<Self>, wanted: impl FnOnce(&mut Schedule, Duration) -> bool) -> bool {
+        if self.given.load(Ordering::Relaxed) {
+            return false;
+        }
         let now = self.clock.monotonic();
         let mut book = self.book.lock();
         if book.running {

@@ -28,6 +28,7 @@ mod roca;
 mod schedule;
 mod settings;
 mod source;
+mod stand_in;
 mod strict_json;
 #[cfg(test)]
 mod test_server;
@@ -54,4 +55,5 @@ pub use revocations::{
     Revoked,
 };
 pub use settings::{ClaimPaths, IssuerSettings, KeySource, Possession, Proof, ReadFrom, Refresh};
-pub use unverified::unverified_issuer;
+pub use stand_in::StandIn;
+pub use unverified::{unverified_issuer, unverified_jti};

@@ -10,6 +10,7 @@
 
 pub mod advice;
 pub mod at;
+pub mod cases;
 pub mod environment;
 pub mod later;
 pub mod problem;

@@ -87,7 +87,7 @@ pub fn check_text(name: &str, text: &str, options: &LoadOptions) -> Result<Loade
     check(name, text, Path::new(""), options)
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
     use std::io::Read;
 
     let limit = MAXIMUM_SIZE as u64 + 1;

@@ -31,10 +31,8 @@ pub struct Snapshot {
     pub issuers: HashMap<Arc<str>, Arc<Issuer>>,
     /// Keys of issuers by name: what a later snapshot takes over.
     pub keys: HashMap<Arc<str>, KeyCache>,
-    /// The API keys: the handle that was taken over.
-    pub api_keys: Arc<ApiKeys>,
-    /// The field that carries API keys, where any route takes them.
-    pub key_field: Option<HeaderName>,
+    /// The API keys.
+    pub api_keys: ApiKeyTerms,
     /// DPoP proofs that were seen: what a later snapshot takes over.
     pub dpop: Arc<DpopProofs>,
     /// Counters by name of their limit, the flood guard's as [`FLOOD_GUARD`]: what a later snapshot
@@ -61,6 +59,15 @@ pub struct Snapshot {
     pub hash: String,
     /// What is running, with its defaults and without secrets.
     pub redacted: serde_json::Value,
+}
+
+/// API keys.
+#[derive(Clone, Debug)]
+pub struct ApiKeyTerms {
+    /// The keys: the handle that was taken over.
+    pub keys: Arc<ApiKeys>,
+    /// The field that carries one, where any route takes them.
+    pub field: Option<HeaderName>,
 }
 
 /// Name of the flood guard among the limiters; no limit of the file can have it.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use portcullis_authn::{ApiKeys, DpopProofs, KeyCache};
+use portcullis_authn::{ApiKeys, DpopProofs, KeyCache, Revocations};
 use portcullis_core::Clock;
 use portcullis_limit::{Limiter, Slots};
 
@@ -21,6 +21,9 @@ pub struct Handover {
     pub api_keys: Arc<ApiKeys>,
     /// DPoP proofs that were seen: one memory for the process, whatever the file says.
     pub dpop: Arc<DpopProofs>,
+    /// Revocations: one handle for the life of the process. `None` where there is no store to keep
+    /// them, and nothing is revoked.
+    pub revocations: Option<Arc<Revocations>>,
     /// The clock of the process.
     pub clock: Clock,
 }
@@ -36,6 +39,7 @@ impl Handover {
             keys: HashMap::new(),
             api_keys,
             dpop,
+            revocations: None,
             clock,
         }
     }

@@ -21,9 +21,9 @@ use crate::table::Found;
 use crate::transport::Arrival;
 use crate::upgrade::admit_upgrade;
 use crate::{
-    AllowedHost, Clients, CorsPolicy, Decision, FloodGuard, Grant, HeaderPolicy, HostAllowList,
-    Lines, Origin, PreflightAnswer, Route, RouteCors, RouteTable, Stage, Trace, Transport,
-    UpgradeToken, Verdict, saw,
+    AllowedHost, Bound, Clients, CorsPolicy, Decision, FloodGuard, Grant, HeaderPolicy,
+    HostAllowList, Lines, Origin, PreflightAnswer, Route, RouteCors, RouteTable, Stage, Trace,
+    Transport, UpgradeToken, Verdict, saw,
 };
 
 /// Everything that judges a request; immutable, one per snapshot.
@@ -53,7 +53,7 @@ struct Known {
     route: Option<Arc<Route>>,
     cors: Option<Arc<CorsPolicy>>,
     principal: Option<Arc<Principal>>,
-    nonce: Option<Arc<str>>,
+    bound: Bound,
     standings: Standings,
 }
 
@@ -74,8 +74,8 @@ impl Pipeline {
         let mut known = Known::default();
         let walk = self.walk(head, conn, client, trace, &mut known).await;
         let verdict = walk.unwrap_or_else(Verdict::Deny);
-        let Known { route, cors, principal, nonce, standings } = known;
-        Decision { verdict, route, cors, principal, nonce, standings }
+        let Known { route, cors, principal, bound, standings } = known;
+        Decision { verdict, route, cors, principal, bound, standings }
     }
 
     async fn walk<T: Trace>(
@@ -104,7 +104,7 @@ impl Pipeline {
         let caller = identify_caller(&route, head, conn, client, trace).await?;
         let ambient = caller.as_ref().is_some_and(|caller| caller.ambient);
         let principal = caller.as_ref().map(|caller| Arc::clone(&caller.principal));
-        known.nonce = caller.as_ref().and_then(|caller| caller.bound.nonce.clone());
+        known.bound = caller.as_ref().map(|caller| caller.bound.clone()).unwrap_or_default();
         known.principal.clone_from(&principal);
         admit_principal_limits(&route, principal.as_deref(), trace, &mut known.standings)?;
         permit(&route, caller.as_ref(), conn, trace)?;
@@ -341,9 +341,7 @@ async fn identify_caller<T: Trace>(
     };
     let identified = identify(demand, head, conn, client).await;
     trace.note(Stage::Identify, demand.origin, || match &identified {
-        Ok(Some(Caller { principal, bound, .. })) => {
-            format!("{}{bound}", saw::principal(principal))
-        }
+        Ok(Some(Caller { principal, bound, .. })) => saw::principal(principal, bound),
         Ok(None) => saw::NO_CREDENTIAL.to_owned(),
         Err(refusal) => refusal.reason().into_owned(),
     });

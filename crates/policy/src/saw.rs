@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use portcullis_core::Principal;
 
-use crate::Route;
+use crate::{Bound, Route};
 
 /// Of a public route.
 pub const PUBLIC: &str = "public: no credential is looked at";
@@ -42,9 +42,9 @@ pub fn body(length: Option<u64>, has_body: bool, maximum: u64) -> String {
     }
 }
 
-/// Whom a credential stands for.
-pub fn principal(principal: &Principal) -> String {
-    format!("{} of issuer {}", principal.subject, principal.issuer_name)
+/// Whom a credential stands for, and what it is bound to.
+pub fn principal(principal: &Principal, bound: &Bound) -> String {
+    format!("{} of issuer {}{bound}", principal.subject, principal.issuer_name)
 }
 
 /// What a principal brings along.

@@ -80,6 +80,17 @@ impl Stage {
     }
 }
 
+/// The place of the one rule that no file has: the grammar of heads.
+const HEAD_GATE: &str = "head gate";
+
+impl Stage {
+    /// Where the rule stands that a stage went by: `FILE:LINE`, `default` where no line says it, and
+    /// `head gate`.
+    pub fn place(self, origin: Origin, file: &str) -> String {
+        if self == Self::Head { HEAD_GATE.to_owned() } else { origin.place(file) }
+    }
+}
+
 /// Receives what each stage saw and decided.
 pub trait Trace {
     /// One stage's note. `saw` is only called where somebody listens.

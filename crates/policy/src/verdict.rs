@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue};
 use portcullis_core::{Principal, Refusal};
 use portcullis_limit::{Limiter, Slot, Standing};
 
-use crate::{CorsPolicy, Redirect, Route, UpgradeToken};
+use crate::{Bound, CorsPolicy, Redirect, Route, UpgradeToken};
 
 /// Leave to forward one request, with who asked and to which route.
 #[derive(Clone, Debug)]
@@ -92,8 +92,8 @@ pub struct Decision {
     pub cors: Option<Arc<CorsPolicy>>,
     /// Who asked, once identified.
     pub principal: Option<Arc<Principal>>,
-    /// The nonce of the client's next DPoP proof, where it is to be told one.
-    pub nonce: Option<Arc<str>>,
+    /// What the credential is bound to.
+    pub bound: Bound,
     /// How the limits that counted this request stand.
     pub standings: Vec<(Limiter, Standing)>,
 }

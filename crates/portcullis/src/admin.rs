@@ -39,7 +39,6 @@ pub(crate) struct Admin {
 }
 
 /// A request that may be answered: who asks has the token, and the method fits.
-#[expect(dead_code, reason = "id and body are for those that change something")]
 pub(crate) struct Call<'c> {
     /// What it asks of.
     pub runtime: &'c Arc<Runtime>,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::run::{Failure, Options};
-use crate::{certificates, check, demo, explain, logs, run};
+use crate::{certificates, check, demo, explain, logs, revocations, run};
 
 /// The security gateway in front of APIs you already have.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ enum Command {
     Run(RunArgs),
     /// Prints the JSON Schema of gateway.yaml.
     Schema,
+    /// Revokes tokens before they end. Asks the running gateway, or the store where none runs.
+    Tokens(revocations::command::TokensArgs),
     /// Prints version, commit, features and crypto provider.
     Version,
 }
@@ -133,6 +135,18 @@ pub(crate) struct ExplainArgs {
     /// The time at which the request is judged, RFC 3339.
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
+    pub format: ExplainFormat,
+}
+
+/// How `explain` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExplainFormat {
+    /// For people.
+    Text,
+    /// For programs: one object.
+    Json,
 }
 
 /// Runs the command; its exit codes are a contract (see docs/cli.md).
@@ -156,6 +170,7 @@ pub(crate) fn main() -> ExitCode {
             let schema = serde_json::to_string_pretty(&portcullis_config::schema());
             print_line(&schema.unwrap_or_default())
         }
+        Command::Tokens(args) => in_runtime(revocations::command::run(args)),
         Command::Version => print_line(&version()),
     }
 }

@@ -2,7 +2,6 @@
 
 mod acme;
 mod admin;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the commands that change something"))]
 mod admin_client;
 mod certificate_events;
 mod certificates;
@@ -22,10 +21,12 @@ mod operators;
 mod prepare;
 mod probes;
 mod reload;
+mod revocations;
 mod run;
 mod runtime;
 mod shutdown;
 mod store;
+mod trial;
 mod watch;
 mod web;
 

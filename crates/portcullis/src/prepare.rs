@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use http::{HeaderMap, HeaderName};
+use portcullis_authn::Revocations;
 use portcullis_authn::identity::SigningSettings;
 use portcullis_config::snapshot::{
     ConnectionTerms, IdentityTerms, ListenerPlan, Snapshot, TlsTerms,
@@ -88,6 +89,8 @@ pub(crate) struct Kept<'k> {
     pub folder: &'k StateFolder,
     /// The durable store.
     pub durable: &'k Arc<dyn Durable>,
+    /// What was revoked, as the compiled issuers have it.
+    pub revocations: Option<&'k Arc<Revocations>>,
 }
 
 /// Prepares `snapshot`.
@@ -117,8 +120,9 @@ pub(crate) fn prepare(
         limiters: snapshot.limiters,
         slots: snapshot.slots,
         keys: snapshot.keys,
-        api_keys: snapshot.api_keys,
+        api_keys: snapshot.api_keys.keys,
         dpop: snapshot.dpop,
+        revocations: kept.revocations.cloned(),
         clock: clock.clone(),
     };
     let running = Running {
@@ -126,6 +130,7 @@ pub(crate) fn prepare(
         loaded: clock.now(),
         view: snapshot.redacted,
         handover,
+        issuers: snapshot.issuers,
         certificates,
         acme: snapshot.tls.acme,
         trusts,
@@ -138,7 +143,7 @@ pub(crate) fn prepare(
     let reserved = reserved_fields(&snapshot.identity_fields, &snapshot.identity.header);
     let terms = &snapshot.connections;
     let drain = (terms.drain_delay, terms.drain_grace);
-    let key_field = snapshot.key_field;
+    let key_field = snapshot.api_keys.field;
     let parts = Parts { pools, identity, challenges, reserved, key_field, clock, recorder };
     let serving = serving(snapshot.pipeline, parts, &snapshot.identity, terms, &running);
     let files = snapshot.files;

@@ -7,6 +7,7 @@ use prometheus::{Encoder, TextEncoder};
 use serde_json::json;
 
 use crate::certificates::View;
+use crate::revocations;
 use crate::runtime::Runtime;
 use crate::web::{self, Reply, Request};
 
@@ -42,6 +43,7 @@ async fn readiness(runtime: &Runtime) -> Reply {
             },
             "state": {"last_error": state_error},
             "issuers": running.issuers_json(),
+            "revocations": revocations::ready_json(runtime),
             "upstreams": running.upstreams_json(),
             "certificates": certificates.iter().map(View::json).collect::<Vec<_>>(),
             "client_certificates": running.client_certificates_json(),

@@ -139,7 +139,8 @@ impl Reloader {
             pools: Some(&serving.pools),
         };
         let (clock, recorder) = (self.runtime.clock(), self.runtime.recorder());
-        let kept = Kept { folder: &self.state, durable: self.runtime.durable() };
+        let revocations = running.handover.revocations.as_ref();
+        let kept = Kept { folder: &self.state, durable: self.runtime.durable(), revocations };
         let prepared = prepare(snapshot, &previous, kept, clock, recorder);
         self.take(prepared.map_err(|error| error.to_string())?).await
     }

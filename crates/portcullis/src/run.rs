@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pingora::server::configuration::ServerConf;
+use portcullis_authn::Revocations;
 use portcullis_config::{Environment, LoadOptions, Loaded};
 use portcullis_core::Clock;
 use portcullis_edge::Edge;
@@ -24,6 +25,7 @@ use crate::listeners::Listeners;
 use crate::operators::Operators;
 use crate::prepare::{Kept, Prepared, Previous, prepare};
 use crate::reload::Reloader;
+use crate::revocations;
 use crate::runtime::{Base, Runtime};
 use crate::shutdown::{Asked, Signals};
 use crate::store::Store;
@@ -140,8 +142,7 @@ impl Process {
         let admin = running.admin.clone();
         start_keys(&running.handover, None).await;
         let runtime = Arc::new(Runtime::new(base, running, store));
-        tracing::info!(file = %runtime.store().file().display(), "the durable store is open");
-        keys::start(&runtime.api_keys(), runtime.durable()).await;
+        read_store(&runtime).await;
         let acme = acme::start(&runtime, plan.as_ref()).await;
         let mut operators = Operators::default();
         let lines = operators.set(&mut adopted, &runtime, &admin, &admin_token).await;
@@ -251,16 +252,26 @@ async fn load(
     clock: &Clock,
     recorder: &Arc<Recorder>,
 ) -> Result<(StateFolder, Store, Prepared), Failure> {
-    let loaded = portcullis_config::load(file, &LoadOptions::new(clock.clone()));
+    let mut options = LoadOptions::new(clock.clone());
+    let revocations = Revocations::new(clock.clone());
+    options.handover.revocations = Some(Arc::clone(&revocations));
+    let loaded = portcullis_config::load(file, &options);
     let Loaded { mut snapshot, .. } = loaded.map_err(|r| Failure::refused(r.render_text(false)))?;
     let state = StateFolder::open(state_folder()?).map_err(start)?;
     let store = Store::open(snapshot.state.clone(), state.clone(), clock.clone());
     let store = store.map_err(start)?;
     store.complete(&mut snapshot).await.map_err(start)?;
-    let kept = Kept { folder: &state, durable: store.durable() };
+    let kept = Kept { folder: &state, durable: store.durable(), revocations: Some(&revocations) };
     let prepared = prepare(snapshot, &Previous::default(), kept, clock, recorder);
     let prepared = prepared.map_err(start)?;
     Ok((state, store, prepared))
+}
+
+/// What requests need of the store, from now on.
+async fn read_store(runtime: &Arc<Runtime>) {
+    tracing::info!(file = %runtime.store().file().display(), "the durable store is open");
+    keys::start(&runtime.api_keys(), runtime.durable()).await;
+    revocations::start(runtime).await;
 }
 
 /// The process to be replaced and its sockets, where that is asked for and there is one.

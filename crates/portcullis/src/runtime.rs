@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use portcullis_authn::ApiKeys;
+use portcullis_authn::{ApiKeys, Issuer, Revocations};
 use portcullis_config::snapshot::{AdminTerms, TelemetryTerms};
 use portcullis_core::{Clock, Timestamp};
 use portcullis_policy::{Handover, IdentitySigner};
@@ -52,6 +52,8 @@ pub(crate) struct Running {
     pub view: Value,
     /// Counters and keys, for the next snapshot.
     pub handover: Handover,
+    /// Issuers by name.
+    pub issuers: HashMap<Arc<str>, Arc<Issuer>>,
     /// Certificates.
     pub certificates: CertificateStore,
     /// How certificates are ordered, where they are.
@@ -193,6 +195,11 @@ impl Runtime {
         &self.clock
     }
 
+    /// Revocations, the same for the life of the process.
+    pub(crate) fn revocations(&self) -> Option<Arc<Revocations>> {
+        self.running.load().handover.revocations.clone()
+    }
+
     /// The API keys, the same for the life of the process.
     pub(crate) fn api_keys(&self) -> Arc<ApiKeys> {
         Arc::clone(&self.running.load().handover.api_keys)
@@ -283,6 +290,8 @@ impl Runtime {
             self.metrics.limits.slots.with_label_values(&[&**name]).set(held);
         }
         self.metrics.upstreams.show(running.pools.values().map(|pool| &**pool));
+        let revocations = self.revocations().and_then(|revocations| revocations.count());
+        self.metrics.process.revocations.set(revocations.map_or(-1, count));
         let (views, _) = self.certificates().await;
         certificates::show(&views, &self.metrics, &self.clock);
         if let Some(identity) = &running.identity {

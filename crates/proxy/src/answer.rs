@@ -114,8 +114,8 @@ pub(crate) fn add_common(
     for (name, value) in &ctx.rate_fields {
         answer.insert_header(name.clone(), value.clone())?;
     }
-    if let Some(nonce) = &ctx.nonce {
-        answer.insert_header(DPOP_NONCE_FIELD, nonce.clone())?;
+    if let Some(nonce) = &ctx.bound.nonce {
+        answer.insert_header(DPOP_NONCE_FIELD, &**nonce)?;
     }
     if let Some(policy) = &ctx.cors {
         for (name, value) in policy.answer_fields(&session.req_header().headers) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use portcullis_core::{ConnMeta, Denial, Fault, Principal, Refusal, RequestId, Timestamp};
 use portcullis_policy::{
-    CorsPolicy, Decision, Endpoint, Grant, Route, Steps, UpgradeToken, Verdict,
+    Bound, CorsPolicy, Decision, Endpoint, Grant, Route, Steps, UpgradeToken, Verdict,
 };
 
 use crate::guard::{Cut, Watch};
@@ -38,8 +38,7 @@ pub struct Ctx {
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) cors: Option<Arc<CorsPolicy>>,
     pub(crate) principal: Option<Arc<Principal>>,
-    /// What the client's next DPoP proof should contain.
-    pub(crate) nonce: Option<http::HeaderValue>,
+    pub(crate) bound: Bound,
     pub(crate) rate_fields: Vec<(http::HeaderName, http::HeaderValue)>,
     pub(crate) grant: Option<Grant>,
     pub(crate) refusal: Option<Refusal>,
@@ -132,7 +131,7 @@ impl Ctx {
             route: None,
             cors: None,
             principal: None,
-            nonce: None,
+            bound: Bound::default(),
             rate_fields: Vec::new(),
             grant: None,
             refusal: None,
@@ -181,8 +180,8 @@ impl Ctx {
 impl Ctx {
     /// Keeps what was learnt for the answer and the record.
     pub(crate) fn note_decision(&mut self, decision: Decision) -> Verdict {
-        let Decision { verdict, route, cors, principal, nonce, standings } = decision;
-        self.nonce = nonce.and_then(|nonce| http::HeaderValue::try_from(&*nonce).ok());
+        let Decision { verdict, route, cors, principal, bound, standings } = decision;
+        self.bound = bound;
         self.rate_fields = portcullis_policy::limits::fields(&standings);
         self.route = route;
         self.cors = cors;

@@ -111,6 +111,8 @@ pub struct ProcessMetrics {
     pub minted: IntCounter,
     /// `gateway_log_lines_dropped_total`.
     pub log_dropped: IntCounter,
+    /// `gateway_revocations`.
+    pub revocations: IntGauge,
     /// `gateway_build_info{version}`.
     pub build: IntGaugeVec,
 }
@@ -342,6 +344,10 @@ impl ProcessMetrics {
             reload_success: make.keep(IntGauge::new(
                 "gateway_config_last_reload_success",
                 "1 if the last reload was taken, 0 if it was refused.",
+            ))?,
+            revocations: make.keep(IntGauge::new(
+                "gateway_revocations",
+                "Revocations that are kept; -1 while they cannot be read and tokens are answered 503.",
             ))?,
             reload_time: make.keep(Gauge::new(
                 "gateway_config_last_reload_timestamp_seconds",

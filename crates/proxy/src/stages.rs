@@ -9,9 +9,6 @@ use serde::Serialize;
 
 use crate::ctx::Ctx;
 
-/// The place of a rule that no file has: the grammar of heads.
-const HEAD_GATE: &str = "head gate";
-
 /// One stage, as it is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StageRecord {
@@ -93,7 +90,7 @@ impl Kept {
     /// The line that refused; empty where nothing did.
     pub(crate) fn rule(&self) -> String {
         match (self.end, self.steps.last()) {
-            (End::Refused, Some(step)) => place(step, &self.file),
+            (End::Refused, Some(step)) => step.stage.place(step.origin, &self.file),
             (End::Refused, None) => Origin::default().place(&self.file),
             (End::Answered | End::Forwarded, _) => String::new(),
         }
@@ -110,15 +107,10 @@ impl Kept {
                 End::Answered | End::Forwarded | End::Refused => "passed",
             },
             saw: self.saw.get(index).cloned().unwrap_or_default(),
-            rule: place(step, &self.file),
+            rule: step.stage.place(step.origin, &self.file),
         };
         self.steps.iter().enumerate().map(told).collect()
     }
-}
-
-/// Where the rule of a step stands.
-fn place(step: Step, file: &str) -> String {
-    if step.stage == Stage::Head { HEAD_GATE.to_owned() } else { step.origin.place(file) }
 }
 
 /// What refuses a request that had leave: its body as it comes, or the upstream.
@@ -157,7 +149,7 @@ fn seen(stage: Stage, ctx: &Ctx) -> String {
 
 fn identified(ctx: &Ctx) -> String {
     match (ctx.principal.as_deref(), ctx.route.as_ref().map(|route| &route.access)) {
-        (Some(principal), _) => saw::principal(principal),
+        (Some(principal), _) => saw::principal(principal, &ctx.bound),
         (None, Some(Access::Public { .. })) => saw::PUBLIC.to_owned(),
         (None, _) => saw::NO_CREDENTIAL.to_owned(),
     }

@@ -13,6 +13,7 @@ use crate::compile::identity::{fold, is_ours};
 use crate::problem::{Problem, Problems};
 use crate::raw::access::KeyScopes;
 use crate::raw::api_keys::ApiKeys;
+use crate::snapshot::ApiKeyTerms;
 
 /// Fields that speak of something else, beside those of the gateway: what is told by proxies, by caches
 /// or by browsers of their own accord is no secret of the client.
@@ -60,20 +61,23 @@ fn has_meaning(name: &HeaderName) -> bool {
         || prefixes.iter().any(|prefix| folded.starts_with(prefix))
 }
 
-/// Whether any route takes keys. A field that apps are told who calls by cannot carry them.
-pub(super) fn check(
+/// The keys, and their field where any route takes them. One that apps are told who calls by cannot carry
+/// them.
+pub(super) fn terms(
     field: &HeaderName,
     routes: &[Arc<Route>],
     identity_fields: &[HeaderName],
+    context: &Context<'_>,
     problems: &mut Problems,
-) -> bool {
+) -> ApiKeyTerms {
     let taken = routes.iter().any(|route| route.access.key_field().is_some());
     if taken && identity_fields.iter().any(|other| fold(other) == fold(field)) {
         let message = format!("`{field}` tells apps who calls, and cannot carry a key as well");
         let problem = Problem::new(At::root().key("api_keys").key("header"), message);
         problems.push(problem.expected("a name of its own, such as `x-api-key`"));
     }
-    taken
+    let keys = Arc::clone(&context.options.handover.api_keys);
+    ApiKeyTerms { keys, field: taken.then(|| field.clone()) }
 }
 
 /// Any key.

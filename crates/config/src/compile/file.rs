@@ -15,7 +15,7 @@ use crate::compile::issuers::IssuerTerms;
 use crate::compile::limits::limiter;
 use crate::compile::operators::Operators;
 use crate::compile::sections::Declared;
-use crate::compile::served::{Served, ServedTerms};
+use crate::compile::served::Served;
 use crate::compile::{Context, listeners, redirects};
 use crate::problem::{Problem, Problems};
 use crate::raw::File;
@@ -66,43 +66,39 @@ impl File {
         let edge = edge.compile(listeners.as_deref(), context, problems);
         let declared = Declared { issuers, api_keys, policies, limits, cors, upstreams };
         let sections = declared.compile(context, problems);
-        let served = Served { defaults, identity, routes };
-        let served = served.compile(&edge.hosts, &sections, context, problems);
         let plans = listeners.as_deref().unwrap_or_default();
         let operators = Operators { state, admin, telemetry }.compile(plans, context, problems);
+        let served = Served { defaults, identity, routes };
+        let served = served.compile(&edge.hosts, &sections, context, problems)?;
         let EdgeTerms { hosts, tls, clients, connections } = edge;
         let ClientTerms { clients, flood } = clients?;
-        let served = served?;
-        let ServedTerms { table, default_cors, default_headers, identity, .. } = served;
         let flood = flood.map(|quota| flood_guard(quota, context));
         let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
-        let (hosts, routes) = (hosts.allow_list(plans), table);
         let issuers = sections.issuers.into_compiled();
-        let listeners = listeners?;
-        let transport = redirects::transport(&listeners, issuers.values().map(|one| &*one.issuer));
-        let transport = transport.with_key_field(served.key_field.clone());
-        let telemetry = operators.telemetry?.with_key_field(served.key_field.as_ref());
-        let telemetry = telemetry.with_tokens_of(issuers.values().map(|one| &one.issuer));
-        let defaults = (default_cors, default_headers);
-        let pipeline = pipeline((clients, flood), hosts, transport, defaults, routes, context);
+        let transport = redirects::transport(plans, &issuers, served.api_keys.field.as_ref());
+        let defaults = (served.default_cors, served.default_headers);
+        let (clients, hosts) = ((clients, flood), hosts.allow_list(plans));
+        let pipeline = pipeline(clients, hosts, transport, defaults, served.table, context);
         Some(Snapshot {
             pipeline,
-            listeners,
+            listeners: listeners?,
             tls: tls?,
             connections: connections?,
             keys: issuers.iter().map(keys_of).collect(),
             dpop: Arc::clone(&context.options.handover.dpop),
+            telemetry: operators
+                .telemetry?
+                .with_key_field(served.api_keys.field.as_ref())
+                .with_tokens_of(issuers.values().map(|one| &one.issuer)),
             issuers: issuers.into_iter().map(|(name, terms)| (name, terms.issuer)).collect(),
             limiters,
             slots,
             upstreams: sections.upstreams.into_compiled(),
             state: operators.state?,
-            identity,
+            identity: served.identity,
             admin: operators.admin?,
-            telemetry,
             identity_fields: served.identity_fields,
-            api_keys: Arc::clone(&context.options.handover.api_keys),
-            key_field: served.key_field,
+            api_keys: served.api_keys,
             files: context.files(),
             hash: shown.hash,
             redacted: shown.redacted,

@@ -43,7 +43,8 @@ impl raw::Issuer {
         };
         match keys {
             Ok(keys) => {
-                let issuer = Arc::new(Issuer::new(settings, keys.clone(), clock.clone()));
+                let issuer = Issuer::new(settings, keys.clone(), clock.clone());
+                let issuer = Arc::new(issuer.with_revocations(handover.revocations.clone()));
                 Some((name, IssuerTerms { issuer, keys, has_roles }))
             }
             Err(error) => {

@@ -1,14 +1,16 @@
 //! `redirect_to`, `forwarded_http` and `external_port` of listeners.
 
+use std::collections::HashMap;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use portcullis_authn::Issuer;
+use http::HeaderName;
 use portcullis_core::forwarded::TrustedProxies;
 use portcullis_policy::{ReadFrom, Role, ToHttps, Transport};
 
 use crate::at::At;
 use crate::compile::Context;
+use crate::compile::issuers::IssuerTerms;
 use crate::problem::{Problem, Problems};
 use crate::raw::listeners::{ForwardedHttp, Listener, Protocol};
 use crate::read::Items;
@@ -151,18 +153,19 @@ pub(super) fn check_proxies(
 }
 
 /// The stage of the pipeline.
-pub(super) fn transport<'i>(
+pub(super) fn transport(
     listeners: &[ListenerPlan],
-    issuers: impl Iterator<Item = &'i Issuer>,
+    issuers: &HashMap<Arc<str>, IssuerTerms>,
+    key_field: Option<&HeaderName>,
 ) -> Transport {
     let roles = listeners.iter().map(|plan| (Arc::clone(&plan.name), plan.role));
     let mut parameters: Vec<Box<str>> = Vec::new();
-    for place in issuers.flat_map(|issuer| &issuer.settings().read_from) {
+    for place in issuers.values().flat_map(|terms| &terms.issuer.settings().read_from) {
         if let ReadFrom::Query(name) = place
             && !parameters.iter().any(|have| **have == **name)
         {
             parameters.push(name.as_str().into());
         }
     }
-    Transport::new(roles, parameters)
+    Transport::new(roles, parameters).with_key_field(key_field.cloned())
 }

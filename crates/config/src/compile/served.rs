@@ -16,7 +16,7 @@ use crate::raw::defaults::Defaults;
 use crate::raw::identity::Identity;
 use crate::raw::routes as raw;
 use crate::read::Items;
-use crate::snapshot::IdentityTerms;
+use crate::snapshot::{ApiKeyTerms, IdentityTerms};
 
 /// The sections as they were read.
 pub(super) struct Served {
@@ -32,8 +32,7 @@ pub(super) struct ServedTerms {
     pub(super) default_headers: Arc<HeaderPolicy>,
     pub(super) identity: IdentityTerms,
     pub(super) identity_fields: Vec<HeaderName>,
-    /// The field that carries API keys, where any route takes them.
-    pub(super) key_field: Option<HeaderName>,
+    pub(super) api_keys: ApiKeyTerms,
 }
 
 impl Served {
@@ -63,14 +62,14 @@ impl Served {
         let (table, routes) = routes?;
         let identity_fields = identity_fields(&routes, header);
         let key_field = &sections.key_field;
-        let takes_keys = api_keys::check(key_field, &routes, &identity_fields, problems);
+        let api_keys = api_keys::terms(key_field, &routes, &identity_fields, context, problems);
         Some(ServedTerms {
             table,
             default_cors: default_cors?,
             default_headers: Arc::new(default_headers?),
             identity: identity?,
             identity_fields,
-            key_field: takes_keys.then(|| key_field.clone()),
+            api_keys,
         })
     }
 }

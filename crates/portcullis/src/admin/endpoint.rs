@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 
 use super::{Answer, Call, config};
-use crate::decisions;
+use crate::{decisions, revocations};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,10 @@ pub(super) enum Endpoint {
     Config,
     /// What was decided last.
     Decisions,
+    /// One revocation.
+    Revocation,
+    /// All revocations.
+    Revocations,
 }
 
 /// One that was found, and the step of the path that is not fixed.
@@ -27,6 +31,8 @@ pub(super) struct Found<'p> {
 const PATHS: &[(&str, Endpoint, &[Method])] = &[
     ("/config", Endpoint::Config, &[Method::GET]),
     ("/decisions", Endpoint::Decisions, &[Method::GET]),
+    ("/revocations", Endpoint::Revocations, &[Method::GET, Method::POST]),
+    ("/revocations/{id}", Endpoint::Revocation, &[Method::DELETE]),
 ];
 
 impl Endpoint {
@@ -44,11 +50,13 @@ impl Endpoint {
     }
 
     /// Answers; the method is one of [`Self::methods`].
-    #[expect(clippy::unused_async, reason = "those that change something wait for the store")]
-    pub(super) async fn answer(self, _method: &Method, call: Call<'_>) -> Answer {
+    pub(super) async fn answer(self, method: &Method, call: Call<'_>) -> Answer {
         match self {
             Self::Config => Ok((StatusCode::OK, config(call.runtime))),
             Self::Decisions => decisions::answer(&call.runtime.recorder().decisions, call.query),
+            Self::Revocation => revocations::restore(call).await,
+            Self::Revocations if *method == Method::POST => revocations::make(call).await,
+            Self::Revocations => revocations::list(call).await,
         }
     }
 }

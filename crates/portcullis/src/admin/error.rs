@@ -39,6 +39,16 @@ impl AdminError {
         self
     }
 
+    /// Its status.
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What a person needs to know, or the code.
+    pub(crate) fn detail(&self) -> &str {
+        if self.detail.is_empty() { self.code } else { &self.detail }
+    }
+
     pub(super) fn reply(&self) -> Reply {
         let mut body = json!({
             "type": format!("urn:portcullis:problem:{}", self.code),

@@ -1,0 +1,146 @@
+//! A key that stands in for an issuer's: `portcullis test` signs with it what an issuer would sign.
+
+use std::fmt;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
+};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value, json};
+
+use crate::Alg;
+
+/// A key pair drawn for the purpose. No issuer has it, and no cache takes it but by
+/// [`crate::KeyCache::stand_in`].
+pub struct StandIn {
+    alg: Alg,
+    pair: Pair,
+}
+
+enum Pair {
+    Ec(EcdsaKeyPair, &'static str),
+    Ed(Ed25519KeyPair),
+    Rsa(RsaKeyPair),
+}
+
+impl fmt::Debug for StandIn {
+    /// Never the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StandIn({})", self.alg.as_str())
+    }
+}
+
+impl StandIn {
+    /// A new key for `alg`; `None` where none can be drawn.
+    pub fn new(alg: Alg) -> Option<Self> {
+        let pair = match alg {
+            Alg::EdDsa => Ed25519KeyPair::generate().ok().map(Pair::Ed),
+            Alg::Es256 => ec("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING),
+            Alg::Es384 => ec("P-384", &ECDSA_P384_SHA384_FIXED_SIGNING),
+            Alg::Ps256 | Alg::Rs256 => RsaKeyPair::generate(KeySize::Rsa2048).ok().map(Pair::Rsa),
+        };
+        Some(Self { alg, pair: pair? })
+    }
+
+    /// A token (RFC 7519 §7.1) of type `typ` with these very claims.
+    pub fn sign(&self, typ: &str, claims: &Map<String, Value>) -> Option<String> {
+        let header = json!({"alg": self.alg.as_str(), "typ": typ, "kid": self.kid()});
+        let claims = serde_json::to_string(claims).ok()?;
+        let signed = format!("{}.{}", encoded(header.to_string()), encoded(claims));
+        let signature = self.signature(signed.as_bytes())?;
+        Some(format!("{signed}.{}", encoded(signature)))
+    }
+
+    /// The public key as a key set (RFC 7517 §5).
+    pub(crate) fn key_set(&self) -> String {
+        let mut jwk = match &self.pair {
+            Pair::Ec(pair, crv) => {
+                let point = pair.public_key().as_ref().get(1..).unwrap_or_default();
+                let (x, y) = point.split_at(point.len() / 2);
+                json!({"kty": "EC", "crv": crv, "x": encoded(x), "y": encoded(y)})
+            }
+            Pair::Ed(pair) => {
+                json!({"kty": "OKP", "crv": "Ed25519", "x": encoded(pair.public_key())})
+            }
+            Pair::Rsa(pair) => {
+                let public = pair.public_key();
+                let n = encoded(public.modulus().big_endian_without_leading_zero());
+                let e = encoded(public.exponent().big_endian_without_leading_zero());
+                json!({"kty": "RSA", "n": n, "e": e})
+            }
+        };
+        if let Some(members) = jwk.as_object_mut() {
+            members.insert("kid".to_owned(), self.kid().into());
+            members.insert("alg".to_owned(), self.alg.as_str().into());
+            members.insert("use".to_owned(), "sig".into());
+        }
+        json!({ "keys": [jwk] }).to_string()
+    }
+
+    fn kid(&self) -> String {
+        format!("stand-in-{}", self.alg.as_str())
+    }
+
+    fn signature(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let random = SystemRandom::new();
+        match &self.pair {
+            Pair::Ec(pair, _) => pair.sign(&random, bytes).ok().map(|s| s.as_ref().to_vec()),
+            Pair::Ed(pair) => Some(pair.sign(bytes).as_ref().to_vec()),
+            Pair::Rsa(pair) => {
+                let padding =
+                    if self.alg == Alg::Ps256 { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(padding, &random, bytes, &mut signature).ok()?;
+                Some(signature)
+            }
+        }
+    }
+}
+
+fn ec(crv: &'static str, algorithm: &'static EcdsaSigningAlgorithm) -> Option<Pair> {
+    EcdsaKeyPair::generate(algorithm).ok().map(|pair| Pair::Ec(pair, crv))
+}
+
+fn encoded(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NOW, claims, clock, settings};
+    use crate::{Issuer, KeyCache, TokenFailure};
+
+    /// What an issuer that the key of `alg` stands in for says to a token signed by `signer`.
+    async fn verdict(alg: Alg, signer: &StandIn, keys: &StandIn) -> Result<String, TokenFailure> {
+        let settings = crate::IssuerSettings { algorithms: vec![alg], ..settings() };
+        let cache = KeyCache::new(&settings, clock()).unwrap();
+        assert!(cache.stand_in(keys));
+        let issuer = Issuer::new(settings, cache, clock());
+        let claims = claims(&json!({"exp": NOW + 60}));
+        let token = signer.sign("JWT", claims.as_object().unwrap()).unwrap();
+        issuer.verify(&token).await.map(|principal| principal.subject.clone())
+    }
+
+    #[tokio::test]
+    async fn what_the_key_signs_is_good_and_nothing_else() {
+        for alg in Alg::ALL {
+            let (key, other) = (StandIn::new(alg).unwrap(), StandIn::new(alg).unwrap());
+            assert_eq!(verdict(alg, &key, &key).await.unwrap(), "u1", "{alg:?}");
+            assert!(verdict(alg, &other, &key).await.is_err(), "{alg:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_for_keys_any_more() {
+        let cache = KeyCache::new(&settings(), clock()).unwrap();
+        assert!(cache.stand_in(&StandIn::new(Alg::Es256).unwrap()));
+        cache.load_now().await;
+        assert_eq!(cache.status().fetches, 0);
+        assert!(cache.status().ready);
+    }
+}
