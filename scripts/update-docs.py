@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-COMMANDS = ["run", "check", "explain", "certificates", "schema", "demo", "version"]
+COMMANDS = ["run", "check", "explain", "certificates", "tokens", "schema", "demo", "version"]
 
 
 def source(path):
@@ -43,7 +43,7 @@ def denials():
 
 def metrics():
     """The table of docs/metrics.md, from proxy/src/metrics.rs."""
-    text = re.sub(r"\s+", " ", "".join(source(f"crates/proxy/src/metrics{part}.rs") for part in ["", "/upstreams", "/certificates", "/dpop"]).split("#[cfg(test)]")[0])
+    text = re.sub(r"\s+", " ", "".join(source(f"crates/proxy/src/metrics{part}.rs").split("#[cfg(test)]")[0] for part in ["", "/upstreams", "/certificates", "/dpop"]))
     documented = dict(re.findall(r"/// `(gateway_\w+)(?:\{([\w,]+)\})?`\.", text))
     rows = []
     for block in re.split(r"(?=impl \w+Metrics \{)", text)[1:]:

@@ -11,7 +11,9 @@ fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             yaml_files(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+        } else if path.extension().is_some_and(|extension| extension == "yaml")
+            && !path.to_string_lossy().ends_with(".tests.yaml")
+        {
             found.push(path);
         }
     }

@@ -6,7 +6,9 @@
 #![cfg(test)]
 
 mod acme;
+mod api_keys;
 mod bodies;
+mod cases;
 mod certificate_formats;
 mod certificates;
 mod certificates_shown;
@@ -43,6 +45,7 @@ mod proxy_protocol;
 mod redirects;
 mod regressions;
 mod reload;
+mod revocations;
 mod scanners;
 mod settings;
 mod slow;

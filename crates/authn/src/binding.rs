@@ -139,7 +139,7 @@ mod tests {
             let binding = Binding { certificate: bound, key: None };
             assert_eq!(binding.judge_certificate(demanded, shown), expected);
         }
-        let (mine, other) = (Some("mine"), Some("other"));
+        let (mine, other) = (Some("mine"), Some("else"));
         for demanded in [Off, Optional] {
             check(None, demanded, None, Ok(false));
             check(None, demanded, mine, Ok(false));

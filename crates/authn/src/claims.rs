@@ -21,8 +21,14 @@ pub(crate) struct Times {
 impl Times {
     /// Reads `exp`, which must be there, and `nbf` and `iat`, which may.
     pub(crate) fn read(claims: &Map<String, Value>) -> Result<Self, &'static str> {
-        let expires = claims.get("exp").ok_or("exp is missing")?;
-        let expires = numeric_date(expires).ok_or("exp is not a time")?;
+        if claims.contains_key("exp") { Self::read_optional(claims) } else { Err("exp is missing") }
+    }
+
+    /// The same where `exp` too may be left out, as in the answer of an introspection server (RFC 7662
+    /// §2.2): then the token ends when the server says so.
+    pub(crate) fn read_optional(claims: &Map<String, Value>) -> Result<Self, &'static str> {
+        let expires = claims.get("exp").map(|value| numeric_date(value).ok_or("exp is not a time"));
+        let expires = expires.transpose()?.unwrap_or(Timestamp::from_unix_seconds(END_OF_TIME));
         let not_before =
             claims.get("nbf").map(|value| numeric_date(value).ok_or("nbf is not a time"));
         let issued = claims.get("iat").map(|value| numeric_date(value).ok_or("iat is not a time"));
@@ -58,8 +64,21 @@ pub(crate) fn judge(
     times: &Times,
     now: Timestamp,
 ) -> Result<(), &'static str> {
-    let issuer = claims.get("iss").ok_or("iss is missing")?;
-    if issuer.as_str() != Some(&*settings.issuer) {
+    if !claims.contains_key("iss") {
+        return Err("iss is missing");
+    }
+    judge_introspected(settings, claims, times, now)
+}
+
+/// The same for what an introspection server said, where `iss` may be left out: the server stands for
+/// it.
+pub(crate) fn judge_introspected(
+    settings: &IssuerSettings,
+    claims: &Map<String, Value>,
+    times: &Times,
+    now: Timestamp,
+) -> Result<(), &'static str> {
+    if claims.get("iss").is_some_and(|issuer| issuer.as_str() != Some(&*settings.issuer)) {
         return Err("iss is another issuer");
     }
     let audience = claims.get(&settings.audience_claim).ok_or("the audience is missing")?;

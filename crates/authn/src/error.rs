@@ -17,6 +17,14 @@ pub enum TokenFailure {
         /// When the next attempt to get them is due; at least one second.
         retry_after: Duration,
     },
+    /// The issuer's introspection server says nothing of it: it is down, slow, or does not let us ask.
+    #[error("the introspection server is not available: {reason}")]
+    ServerUnavailable {
+        /// What went wrong, for the log alone.
+        reason: Cow<'static, str>,
+        /// When another attempt makes sense.
+        retry_after: Duration,
+    },
     /// Whether it was revoked is not known at the moment.
     #[error("the revocations cannot be read")]
     StateUnavailable,
@@ -32,6 +40,9 @@ impl TokenFailure {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AuthnError {
+    /// The operator must give a P-256, P-384, Ed25519 or RSA key as PEM of PKCS#8.
+    #[error("this is no P-256, P-384, Ed25519 or RSA private key in PEM of PKCS#8")]
+    AssertionKey,
     /// The operator must give an ES256 key (P-256) as PEM of PKCS#8 (`BEGIN PRIVATE KEY`).
     #[error("the identity key is not a P-256 private key in PEM of PKCS#8")]
     IdentityKey,

@@ -4,8 +4,10 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderValue, header};
+use portcullis_core::Secret;
 use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Response, StatusCode};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -31,7 +33,7 @@ pub(crate) enum FetchError {
     #[error("{url} answered with more than {MAXIMUM_BODY} bytes")]
     TooLarge { url: Url },
     #[error("{url}: {reason}")]
-    Transport { url: Url, reason: String },
+    Transport { url: Url, reason: String, broken_off: bool },
 }
 
 /// An HTTP client for one issuer, made when it is first needed.
@@ -40,38 +42,61 @@ pub(crate) struct Fetcher {
     client: OnceCell<Client>,
     /// The only roots that are trusted; `None` for those of the system.
     roots: Option<RootCertStore>,
+    /// What is done with a redirect.
+    redirects: Redirects,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Redirects {
+    /// No credential goes anywhere but where it was meant to go.
+    Never,
+    WithinOrigin,
+}
+
+/// A form to send (`application/x-www-form-urlencoded`).
+#[derive(Debug)]
+pub(crate) struct Form {
+    pub(crate) authorization: Option<Secret>,
+    pub(crate) body: Secret,
 }
 
 impl Fetcher {
     /// A client that trusts the certificates in `trust_pem`, or those of the system.
     pub(crate) fn new(trust_pem: Option<&[u8]>) -> Result<Self, AuthnError> {
         let roots = trust_pem.map(roots_of).transpose()?;
-        Ok(Self { client: OnceCell::new(), roots })
+        Ok(Self { client: OnceCell::new(), roots, redirects: Redirects::WithinOrigin })
+    }
+
+    /// The same for forms with credentials in them: no redirect is followed.
+    pub(crate) fn for_forms(trust_pem: Option<&[u8]>) -> Result<Self, AuthnError> {
+        Ok(Self { redirects: Redirects::Never, ..Self::new(trust_pem)? })
     }
 
     /// The body at `url`, where it is answered with 200.
     pub(crate) async fn get(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
-        let transport = |error: reqwest::Error| FetchError::Transport {
-            url: url.clone(),
-            reason: chain(&error.without_url()),
-        };
-        let too_large = || FetchError::TooLarge { url: url.clone() };
-        let client = self.client.get_or_try_init(|| async { self.connect() }).await?;
-        let mut response = client.get(url.clone()).send().await.map_err(transport)?;
-        if response.status() != StatusCode::OK {
-            return Err(FetchError::Status { url: url.clone(), status: response.status() });
+        let client = self.client().await?;
+        let sent = client.get(url.clone()).send().await;
+        read(sent.map_err(|error| transport(url, error))?, url).await
+    }
+
+    /// The body of the answer to `form`, where it is answered with 200.
+    pub(crate) async fn post(&self, url: &Url, form: &Form) -> Result<Vec<u8>, FetchError> {
+        const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+        const JSON: HeaderValue = HeaderValue::from_static("application/json");
+        let mut request = self.client().await?.post(url.clone());
+        request = request.header(header::CONTENT_TYPE, FORM).header(header::ACCEPT, JSON);
+        if let Some(authorization) = &form.authorization {
+            let value = HeaderValue::from_bytes(authorization.expose());
+            let mut value = value.map_err(|error| FetchError::Client(error.to_string()))?;
+            value.set_sensitive(true);
+            request = request.header(header::AUTHORIZATION, value);
         }
-        if response.content_length().is_some_and(|length| length > MAXIMUM_BODY as u64) {
-            return Err(too_large());
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > MAXIMUM_BODY {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        let sent = request.body(form.body.expose().to_vec()).send().await;
+        read(sent.map_err(|error| transport(url, error))?, url).await
+    }
+
+    async fn client(&self) -> Result<&Client, FetchError> {
+        self.client.get_or_try_init(|| async { self.connect() }).await
     }
 
     fn connect(&self) -> Result<Client, FetchError> {
@@ -86,15 +111,7 @@ impl Fetcher {
             .tls_backend_preconfigured(config)
             // A proxy named in the environment would be a setting that the file does not show.
             .no_proxy()
-            .redirect(Policy::custom(|attempt| {
-                let start = attempt.previous().first();
-                let same = start.is_some_and(|start| start.origin() == attempt.url().origin());
-                if same && attempt.previous().len() <= MAXIMUM_REDIRECTS {
-                    attempt.follow()
-                } else {
-                    attempt.error("a redirect to another origin, or one too many")
-                }
-            }))
+            .redirect(self.redirects.policy())
             .connect_timeout(Duration::from_secs(3))
             .pool_idle_timeout(Duration::from_secs(5))
             .build()
@@ -102,19 +119,69 @@ impl Fetcher {
     }
 }
 
-/// Checks a URL of keys: https, or http to this very machine; no user, no fragment.
+impl Redirects {
+    fn policy(self) -> Policy {
+        match self {
+            Self::Never => Policy::none(),
+            Self::WithinOrigin => Policy::custom(|attempt| {
+                let start = attempt.previous().first();
+                let same = start.is_some_and(|start| start.origin() == attempt.url().origin());
+                if same && attempt.previous().len() <= MAXIMUM_REDIRECTS {
+                    attempt.follow()
+                } else {
+                    attempt.error("a redirect to another origin, or one too many")
+                }
+            }),
+        }
+    }
+}
+
+impl FetchError {
+    /// Whether the connection ended without an answer, as an idle one does that is taken just when the
+    /// server closes it.
+    pub(crate) const fn is_broken_off(&self) -> bool {
+        matches!(self, Self::Transport { broken_off: true, .. })
+    }
+}
+
+fn transport(url: &Url, error: reqwest::Error) -> FetchError {
+    let broken_off = error.is_request() && !error.is_connect() && !error.is_timeout();
+    let reason = chain(&error.without_url());
+    FetchError::Transport { url: url.clone(), reason, broken_off }
+}
+
+/// The body of an answer of 200, up to the largest that is read.
+async fn read(mut response: Response, url: &Url) -> Result<Vec<u8>, FetchError> {
+    let too_large = || FetchError::TooLarge { url: url.clone() };
+    if response.status() != StatusCode::OK {
+        return Err(FetchError::Status { url: url.clone(), status: response.status() });
+    }
+    if response.content_length().is_some_and(|length| length > MAXIMUM_BODY as u64) {
+        return Err(too_large());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| transport(url, error))? {
+        if body.len() + chunk.len() > MAXIMUM_BODY {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Checks the URL of an issuer's server: https, or http to this very machine; no user, no fragment.
 pub(crate) fn check_url(url: &Url) -> Result<(), &'static str> {
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("a URL of keys has no user or password in it");
+        return Err("the URL has a user or password in it");
     }
     if url.fragment().is_some() {
-        return Err("a URL of keys has no fragment");
+        return Err("the URL has a fragment");
     }
     match url.scheme() {
         "https" => Ok(()),
         "http" if is_loopback(url) => Ok(()),
-        "http" => Err("keys over plain http are taken from loopback alone; https is needed"),
-        _ => Err("keys are fetched over https"),
+        "http" => Err("plain http is spoken on loopback alone; https is needed"),
+        _ => Err("this is asked over https alone"),
     }
 }
 

@@ -5,48 +5,46 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use portcullis_core::{Clock, Principal};
 
-use crate::claims::{self, Times};
-use crate::compact::{Compact, MAXIMUM_LENGTH};
-use crate::key_cache::Keys;
-use crate::key_set::Miss;
-use crate::source::MAXIMUM_TIME;
-use crate::token_cache::TokenCache;
-use crate::{IssuerSettings, KeyCache, Revocations, TokenFailure, principal, strict_json};
+use crate::compact::MAXIMUM_LENGTH;
+use crate::introspection::Remembered;
+use crate::signed::Signed;
+use crate::{
+    IntrospectionServer, IssuerSettings, KeyCache, Revocations, TokenFailure, unverified_issuer,
+};
 
-/// How many verified tokens are remembered per issuer.
-const REMEMBERED: usize = 10_000;
-
-/// How often newer keys are awaited for one token: those that came first may not be new enough.
-const ROUNDS: usize = 2;
-
-/// An issuer of one snapshot: its settings, its keys, and the tokens it has verified.
+/// An issuer of one snapshot: its settings, how its tokens are verified, and those that were.
 #[derive(Debug)]
 pub struct Issuer {
-    settings: IssuerSettings,
-    keys: KeyCache,
-    clock: Clock,
-    verified: TokenCache<Digest, Verified>,
+    settings: Arc<IssuerSettings>,
+    tokens: Tokens,
     revocations: Option<Arc<Revocations>>,
 }
 
-const NO_KEY: TokenFailure = TokenFailure::because("no key has the kid of the token");
-
-type Digest = [u8; 32];
-
-/// A token whose signature was good under a key of `generation`. That is all it says: its claims are
-/// judged again each time.
-#[derive(Clone, Debug)]
-struct Verified {
-    principal: Arc<Principal>,
-    times: Times,
-    generation: u64,
+/// What kind of tokens it issues.
+#[derive(Debug)]
+enum Tokens {
+    /// JWTs, verified with its keys.
+    Signed(Signed),
+    /// Others, of which its server is asked.
+    Opaque(Remembered),
 }
 
+/// SHA-256 of a token.
+pub(crate) type Digest = [u8; 32];
+
 impl Issuer {
-    /// An issuer that judges by `settings` with `keys`.
+    /// An issuer of JWTs that judges by `settings` with `keys`.
     pub fn new(settings: IssuerSettings, keys: KeyCache, clock: Clock) -> Self {
-        let verified = TokenCache::new(REMEMBERED);
-        Self { settings, keys, clock, verified, revocations: None }
+        let settings = Arc::new(settings);
+        let tokens = Tokens::Signed(Signed::new(Arc::clone(&settings), keys, clock));
+        Self { settings, tokens, revocations: None }
+    }
+
+    /// An issuer of opaque tokens: `server` is asked, and what it says is judged by `settings`.
+    pub fn opaque(settings: IssuerSettings, server: IntrospectionServer, clock: Clock) -> Self {
+        let settings = Arc::new(settings);
+        let tokens = Tokens::Opaque(Remembered::new(Arc::clone(&settings), server, clock));
+        Self { settings, tokens, revocations: None }
     }
 
     /// Refuses tokens that were revoked. Without it none is.
@@ -57,19 +55,33 @@ impl Issuer {
     }
 
     /// The settings it judges by.
-    pub const fn settings(&self) -> &IssuerSettings {
+    pub fn settings(&self) -> &IssuerSettings {
         &self.settings
     }
 
-    /// The keys it verifies with.
-    pub const fn keys(&self) -> &KeyCache {
-        &self.keys
+    /// Whether its tokens are opaque, so that none need say of itself who issued it.
+    pub const fn is_opaque(&self) -> bool {
+        matches!(self.tokens, Tokens::Opaque(_))
+    }
+
+    #[cfg(test)]
+    fn signed(&self) -> &Signed {
+        match &self.tokens {
+            Tokens::Signed(signed) => signed,
+            Tokens::Opaque(_) => unreachable!("an issuer of opaque tokens has no keys"),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> &KeyCache {
+        self.signed().keys()
     }
 
     /// The principal of `token`, or why there is none.
     ///
     /// A token that was verified before is answered without waiting. One that names an unknown key
-    /// waits for a fetch, at most five seconds, where one is under way or the cooldown allows one.
+    /// waits for a fetch, at most five seconds, where one is under way or the cooldown allows one. An
+    /// opaque one waits for the server's answer, at most the time-out of the settings.
     pub async fn verify(&self, token: &str) -> Result<Arc<Principal>, TokenFailure> {
         let principal = self.verify_even_revoked(token).await?;
         // On every request: a token that was verified before may have been revoked since.
@@ -92,19 +104,11 @@ impl Issuer {
         }
     }
 
-    /// Judges a token that was verified before; `None` where it was not, or under other keys.
     fn recall(&self, digest: &Digest) -> Option<Result<Arc<Principal>, TokenFailure>> {
-        let generation = self.keys.usable_generation()?;
-        let known = self.verified.find(digest)?;
-        if known.generation != generation {
-            return None;
+        match &self.tokens {
+            Tokens::Signed(signed) => signed.recall(digest),
+            Tokens::Opaque(remembered) => remembered.recall(digest),
         }
-        let now = self.clock.now();
-        let judged = claims::judge(&self.settings, &known.principal.claims, &known.times, now);
-        if judged.is_err() {
-            self.verified.forget(digest);
-        }
-        Some(judged.map(|()| known.principal).map_err(TokenFailure::because))
     }
 
     async fn verify_anew(
@@ -112,55 +116,17 @@ impl Issuer {
         token: &str,
         digest: Digest,
     ) -> Result<Arc<Principal>, TokenFailure> {
-        let (token, principal, times) = self.read(token).map_err(TokenFailure::because)?;
-        let waited = tokio::time::timeout(MAXIMUM_TIME, self.verify_signature(&token)).await;
-        let generation = waited.unwrap_or(Err(NO_KEY))?;
-        let principal = Arc::new(principal);
-        let known = Verified { principal: Arc::clone(&principal), times, generation };
-        self.verified.put(digest, known);
-        Ok(principal)
-    }
-
-    /// All that can be refused before keys and signatures come in, so that a token that would be
-    /// refused anyway costs little and makes nobody fetch keys.
-    fn read<'a>(&self, token: &'a str) -> Result<(Compact<'a>, Principal, Times), &'static str> {
-        let token = Compact::parse(token)?;
-        if !self.settings.algorithms.contains(&token.header.alg) {
-            return Err("the alg is not one of the issuer's");
-        }
-        if !token.header.type_is_one_of(&self.settings.token_types) {
-            return Err("the typ is not one that is taken");
-        }
-        let claims =
-            strict_json::object(&token.payload).map_err(|_| "the claims are not usable JSON")?;
-        let times = Times::read(&claims)?;
-        claims::judge(&self.settings, &claims, &times, self.clock.now())?;
-        let principal = principal::build(&self.settings, claims, &times)?;
-        Ok((token, principal, times))
-    }
-
-    /// Generation of the keys under which the signature is good.
-    async fn verify_signature(&self, token: &Compact<'_>) -> Result<u64, TokenFailure> {
-        let mut keys = self.usable_keys()?;
-        let mut rounds = 0..ROUNDS;
-        loop {
-            match keys.set.verifies(token) {
-                Ok(true) => return Ok(keys.generation),
-                Ok(false) => return Err(TokenFailure::because("the signature is not good")),
-                Err(Miss::Unfit) => {
-                    return Err(TokenFailure::because("the key named does not fit the token"));
+        match &self.tokens {
+            Tokens::Signed(signed) => signed.verify_anew(token, digest).await,
+            Tokens::Opaque(remembered) => {
+                // No server is shown what another has issued.
+                let named = unverified_issuer(token);
+                if named.is_some_and(|named| *named != *self.settings.issuer) {
+                    return Err(TokenFailure::because("the token is one of another issuer"));
                 }
-                Err(Miss::Unknown) => {
-                    rounds.next().ok_or(NO_KEY)?;
-                    keys = self.keys.newer_than(keys.generation).await.ok_or(NO_KEY)?;
-                }
+                remembered.ask(token, digest).await
             }
         }
-    }
-
-    fn usable_keys(&self) -> Result<Arc<Keys>, TokenFailure> {
-        let unavailable = || TokenFailure::KeysUnavailable { retry_after: self.keys.retry_after() };
-        self.keys.usable().ok_or_else(unavailable)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A token walks through [`Issuer::verify`]: strict parse, claims judged, key chosen, signature
 //! verified. What was verified once is remembered by its digest; its claims are judged again on
-//! every request. The keys of an issuer live in a [`KeyCache`], which outlives a reload.
+//! every request. The keys of an issuer live in a [`KeyCache`], which outlives a reload. What an opaque
+//! token says is asked of its issuer's [`IntrospectionServer`].
 
 pub mod bearer;
 pub mod dpop;
@@ -16,6 +17,7 @@ mod claims;
 mod compact;
 mod error;
 mod fetch;
+mod introspection;
 mod issuer;
 mod jwk;
 mod key_cache;
@@ -27,6 +29,7 @@ mod revocations;
 mod roca;
 mod schedule;
 mod settings;
+mod signed;
 mod source;
 mod stand_in;
 mod strict_json;
@@ -48,6 +51,10 @@ pub use binding::Binding;
 pub use certificate::{CLIENT_CERTIFICATE, of_certificate};
 pub use dpop::{DpopProofs, ProofFailure, ProofStatus};
 pub use error::{AuthnError, TokenFailure};
+pub use introspection::{
+    AssertionKey, ClientAuthentication, IntrospectionServer, IntrospectionSettings,
+    IntrospectionStatus,
+};
 pub use issuer::Issuer;
 pub use key_cache::{KeyCache, KeyStatus};
 pub use revocations::{

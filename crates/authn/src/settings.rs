@@ -72,6 +72,8 @@ pub enum Possession {
 pub enum KeySource {
     /// The issuer's `OpenID` configuration names the place.
     Discover,
+    /// Nowhere: its tokens are opaque.
+    None,
     /// A file that holds a key set, read again when it changes.
     File(PathBuf),
     /// The URL of a key set.

@@ -71,6 +71,7 @@ impl Source {
                 })
             }
             KeySource::File(path) => Ok(Self::File(path.clone())),
+            KeySource::None => Err(refused(&settings.issuer, "its tokens are opaque")),
             KeySource::Url(url) => {
                 check_url(url).map_err(|reason| refused(url.as_str(), reason))?;
                 Ok(Self::Url { url: url.clone(), fetcher: fetcher()? })

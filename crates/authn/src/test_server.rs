@@ -47,6 +47,7 @@ pub(crate) struct TestServer {
 struct Shared {
     answers: Mutex<HashMap<String, Answer>>,
     hits: Mutex<HashMap<String, usize>>,
+    last: Mutex<String>,
     gate: Semaphore,
 }
 
@@ -79,6 +80,7 @@ impl TestServer {
         let shared = Arc::new(Shared {
             answers: Mutex::default(),
             hits: Mutex::default(),
+            last: Mutex::default(),
             gate: Semaphore::new(0),
         });
         let state = Arc::clone(&shared);
@@ -126,6 +128,11 @@ impl TestServer {
         tokio::time::timeout(PATIENCE, asked).await.expect("it is asked for");
     }
 
+    /// The last request, head and body.
+    pub(crate) fn last(&self) -> String {
+        self.shared.last.lock().clone()
+    }
+
     /// How often `path` was asked for.
     pub(crate) fn hits(&self, path: &str) -> usize {
         self.shared.hits.lock().get(path).copied().unwrap_or_default()
@@ -143,7 +150,9 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     shared: Arc<Shared>,
 ) -> Option<()> {
-    let path = read_path(&mut stream).await?;
+    let request = read_request(&mut stream).await?;
+    let path = request.split(' ').nth(1)?.to_owned();
+    *shared.last.lock() = request;
     *shared.hits.lock().entry(path.clone()).or_default() += 1;
     let answer = shared.answers.lock().get(&path).cloned().unwrap_or(Answer::Status(404));
     match answer {
@@ -166,17 +175,21 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// The target of the request, whose head must be all there is of it.
-async fn read_path(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let count = stream.read_buf(&mut head).await.ok()?;
-        if count == 0 {
+/// The request with its body, where it has one.
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+                return Some(text.into_owned());
+            }
+        }
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
             return None;
         }
     }
-    let head = String::from_utf8(head).ok()?;
-    head.split(' ').nth(1).map(str::to_owned)
 }
 
 async fn send(

@@ -55,6 +55,8 @@ pub struct Case {
     pub time: Option<Timestamp>,
     /// A token that it carries.
     pub token: Option<TokenCase>,
+    /// An API key that it carries.
+    pub api_key: Option<ApiKeyCase>,
     /// A certificate that the client shows.
     pub certificate: Option<CertificateCase>,
     /// How often it is sent: the last one counts.
@@ -89,6 +91,17 @@ pub struct TokenCase {
     pub bound_to_certificate: bool,
     /// Where it is sent; `None`: at the first place that the issuer's tokens are read from.
     pub place: Option<ReadFrom>,
+}
+
+/// An API key of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKeyCase {
+    /// Whose it is.
+    pub owner: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// Whether its secret is another.
+    pub wrong: bool,
 }
 
 /// A certificate that was verified.

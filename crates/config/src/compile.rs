@@ -19,6 +19,7 @@ mod file;
 mod forward;
 mod hosts;
 mod identity;
+mod introspection;
 mod issuers;
 mod limits;
 mod listeners;

@@ -6,7 +6,6 @@ use crate::at::At;
 const KEYS: &[&str] = &[
     "accounts",
     "admin.page",
-    "issuers[].introspection",
     "limits[].penalty",
     "logins",
     "report_only",

@@ -16,6 +16,7 @@ pub mod file;
 pub mod forward;
 pub mod hosts;
 pub mod identity;
+pub mod introspection;
 pub mod issuers;
 pub mod limits;
 pub mod listeners;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use ipnet::IpNet;
-use portcullis_authn::{ApiKeys, DpopProofs, Issuer, KeyCache, ReadFrom};
+use portcullis_authn::{ApiKeys, DpopProofs, IntrospectionServer, Issuer, KeyCache, ReadFrom};
 use portcullis_core::Secret;
 use portcullis_limit::{Limiter, Slots};
 use portcullis_policy::{Pipeline, Role, UpstreamSettings};
@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub issuers: HashMap<Arc<str>, Arc<Issuer>>,
     /// Keys of issuers by name: what a later snapshot takes over.
     pub keys: HashMap<Arc<str>, KeyCache>,
+    /// Introspection servers by name of their issuer: what a later snapshot takes over.
+    pub servers: HashMap<Arc<str>, IntrospectionServer>,
     /// The API keys.
     pub api_keys: ApiKeyTerms,
     /// DPoP proofs that were seen: what a later snapshot takes over.

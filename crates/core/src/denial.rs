@@ -278,10 +278,13 @@ pub enum Fault {
         /// What went wrong.
         reason: Cow<'static, str>,
     },
-    /// No key of the issuer was ever had, so no token can be judged.
+    /// No token of the issuer can be judged: its keys were never had, or its introspection server does
+    /// not answer.
     IssuerUnavailable {
         /// Name of the issuer in the file.
         issuer: String,
+        /// What went wrong.
+        reason: Cow<'static, str>,
         /// When the next attempt is due.
         retry_after: Duration,
     },
@@ -355,8 +358,8 @@ impl Fault {
             | Self::StateUnavailable { reason }
             | Self::UpstreamFailed { reason }
             | Self::UpstreamUnavailable { reason, .. } => Cow::Borrowed(reason),
-            Self::IssuerUnavailable { issuer, .. } => {
-                Cow::Owned(format!("no key of issuer {issuer} was ever had"))
+            Self::IssuerUnavailable { issuer, reason, .. } => {
+                Cow::Owned(format!("issuer {issuer}: {reason}"))
             }
             Self::Overloaded | Self::UpstreamTimeout => Cow::Borrowed(self.title()),
         }
@@ -368,6 +371,7 @@ impl Fault {
             Self::Internal { reason: "sample".into() },
             Self::IssuerUnavailable {
                 issuer: "sample".into(),
+                reason: "sample".into(),
                 retry_after: Duration::from_secs(5),
             },
             Self::Overloaded,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use portcullis_authn::{ApiKeys, DpopProofs, KeyCache, Revocations};
+use portcullis_authn::{ApiKeys, DpopProofs, IntrospectionServer, KeyCache, Revocations};
 use portcullis_core::Clock;
 use portcullis_limit::{Limiter, Slots};
 
@@ -17,6 +17,8 @@ pub struct Handover {
     pub slots: HashMap<Arc<str>, Slots>,
     /// Keys by name of the issuer; taken where [`KeyCache::same_source`] says so.
     pub keys: HashMap<Arc<str>, KeyCache>,
+    /// Introspection servers by name of the issuer; taken where [`IntrospectionServer::is_same`] says so.
+    pub servers: HashMap<Arc<str>, IntrospectionServer>,
     /// The API keys: one handle for the life of the process.
     pub api_keys: Arc<ApiKeys>,
     /// DPoP proofs that were seen: one memory for the process, whatever the file says.
@@ -37,6 +39,7 @@ impl Handover {
             limiters: HashMap::new(),
             slots: HashMap::new(),
             keys: HashMap::new(),
+            servers: HashMap::new(),
             api_keys,
             dpop,
             revocations: None,

@@ -109,6 +109,11 @@ impl HostAllowList {
 }
 
 impl HostAllowList {
+    /// Whether the entry at `index` lets no client finish its handshake without a certificate.
+    pub fn requires_certificate(&self, index: usize) -> bool {
+        self.clients.get(index).and_then(Option::as_ref).is_some_and(|clients| clients.required)
+    }
+
     /// Whether a connection may carry requests for `host`: in its handshake it was asked for the very
     /// certificates that are asked for there. So no host is reached under the policy of another,
     /// nor under one that was replaced.

@@ -99,9 +99,13 @@ async fn by_token(
             Ok(Caller { principal, ambient, bound })
         }
         Err(TokenFailure::Invalid(reason)) => Err(invalid(demand, found.scheme, reason).into()),
-        Err(TokenFailure::KeysUnavailable { retry_after }) => {
+        Err(
+            failure @ (TokenFailure::KeysUnavailable { retry_after }
+            | TokenFailure::ServerUnavailable { retry_after, .. }),
+        ) => {
             let issuer = way.issuer.settings().name.to_string();
-            Err(Fault::IssuerUnavailable { issuer, retry_after }.into())
+            let reason = failure.to_string().into();
+            Err(Fault::IssuerUnavailable { issuer, reason, retry_after }.into())
         }
         Err(failure @ TokenFailure::StateUnavailable) => {
             Err(Fault::StateUnavailable { reason: failure.to_string().into() }.into())
@@ -188,7 +192,7 @@ fn places(ways: &[TokenWay]) -> impl Iterator<Item = &ReadFrom> {
 }
 
 /// The way that judges the token: the only one that reads its place, or the one whose issuer the
-/// token names.
+/// token names. What names none of them is for the one whose tokens are opaque.
 fn choose<'w>(ways: &'w [TokenWay], found: &Found<'_>) -> Option<&'w TokenWay> {
     let mut fitting = ways.iter().filter(|w| w.issuer.settings().read_from.contains(found.place));
     let first = fitting.next()?;
@@ -196,6 +200,9 @@ fn choose<'w>(ways: &'w [TokenWay], found: &Found<'_>) -> Option<&'w TokenWay> {
     if fitting.clone().all(|way| way.issuer.settings().name == *name) {
         return Some(first);
     }
-    let named = unverified_issuer(&found.token)?;
-    std::iter::once(first).chain(fitting).find(|way| *way.issuer.settings().issuer == *named)
+    let mut fitting = std::iter::once(first).chain(fitting);
+    match unverified_issuer(&found.token) {
+        Some(named) => fitting.find(|way| *way.issuer.settings().issuer == *named),
+        None => fitting.find(|way| way.issuer.is_opaque()),
+    }
 }

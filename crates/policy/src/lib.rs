@@ -50,7 +50,7 @@ pub use portcullis_authn::identity::IdentitySigner;
 pub use portcullis_authn::{ApiKeys, ProofStatus, ReadFrom};
 pub use possession::Bound;
 pub use route::{BodyRules, Route, RouteTimeouts};
-pub use table::{PathPattern, PathPatternError, RouteTable, RouteTableBuilder, TableError};
+pub use table::{Listed, PathPattern, PathPatternError, RouteTable, RouteTableBuilder, TableError};
 pub use trace::{NoTrace, Stage, Step, Steps, Trace};
 pub use transport::{CHALLENGES, Redirect, Role, ToHttps, Transport};
 pub use upgrade::UpgradeToken;

@@ -189,6 +189,42 @@ impl Node {
     }
 }
 
+impl Node {
+    fn visit<'n>(&'n self, host: usize, found: &mut Vec<Listed<'n>>) {
+        for cell in [&self.here, &self.rest] {
+            for (index, route) in cell.routes.iter().enumerate() {
+                let speaks_for_path = index == 0;
+                match found.iter_mut().find(|listed| Arc::ptr_eq(listed.route, route)) {
+                    Some(listed) => listed.merge(host, speaks_for_path),
+                    None => found.push(Listed { route, speaks_for_path, hosts: vec![host] }),
+                }
+            }
+        }
+        let below = self.literals.values().chain(self.variable.as_deref());
+        below.for_each(|node| node.visit(host, found));
+    }
+}
+
+/// A route of the table.
+#[derive(Clone, Debug)]
+pub struct Listed<'t> {
+    /// The route.
+    pub route: &'t Arc<Route>,
+    /// Whether it is the one that is named where a path takes other methods.
+    pub speaks_for_path: bool,
+    /// The entries of the allow-list that it stands under.
+    pub hosts: Vec<usize>,
+}
+
+impl Listed<'_> {
+    fn merge(&mut self, host: usize, speaks_for_path: bool) {
+        self.speaks_for_path |= speaks_for_path;
+        if !self.hosts.contains(&host) {
+            self.hosts.push(host);
+        }
+    }
+}
+
 impl Cell {
     fn filled(&self) -> Option<&Self> {
         (!self.routes.is_empty()).then_some(self)
@@ -206,6 +242,14 @@ impl RouteTable {
     /// Names of all its routes.
     pub fn names(&self) -> &BTreeSet<Arc<str>> {
         &self.names
+    }
+
+    /// All its routes, each once, in the order of the file.
+    pub fn listed(&self) -> Vec<Listed<'_>> {
+        let mut found = Vec::new();
+        self.hosts.iter().enumerate().for_each(|(host, node)| node.visit(host, &mut found));
+        found.sort_by_key(|listed| listed.route.origin.0);
+        found
     }
 
     /// Looks up a route.

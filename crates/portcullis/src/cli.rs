@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::run::{Failure, Options};
-use crate::{certificates, check, demo, explain, logs, revocations, run};
+use crate::{cases, certificates, check, demo, explain, keys, logs, revocations, run};
 
 /// The security gateway in front of APIs you already have.
 #[derive(Debug, Parser)]
@@ -27,10 +27,14 @@ enum Command {
     Demo,
     /// Runs the real pipeline on a made-up request and tells what each stage saw and decided.
     Explain(ExplainArgs),
+    /// Makes, lists, rotates and revokes API keys.
+    Keys(keys::command::KeysArgs),
     /// Serves.
     Run(RunArgs),
     /// Prints the JSON Schema of gateway.yaml.
     Schema,
+    /// Runs the cases of `*.tests.yaml` on the real pipeline, and tells what of the rules they test.
+    Test(TestArgs),
     /// Revokes tokens before they end. Asks the running gateway, or the store where none runs.
     Tokens(revocations::command::TokensArgs),
     /// Prints version, commit, features and crypto provider.
@@ -121,6 +125,10 @@ pub(crate) struct ExplainArgs {
     /// `$PORTCULLIS_TOKEN` is used where it is set.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// Reads an API key from FILE, or from standard input for `-`; without it, `$PORTCULLIS_API_KEY` is
+    /// used where it is set.
+    #[arg(long, value_name = "FILE")]
+    pub api_key_file: Option<PathBuf>,
     /// The certificate that the client shows, PEM, with what it sends along; verified as the handshake
     /// would. Its key is not needed.
     #[arg(long, value_name = "FILE")]
@@ -138,6 +146,31 @@ pub(crate) struct ExplainArgs {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
     pub format: ExplainFormat,
+}
+
+/// Arguments of `test`.
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// Files of cases. Default: every `*.tests.yaml` beside the configuration that tests it.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The configuration, in the place of the one that each file names or is named after.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Writes the outcome to FILE too, as CI reads it (`JUnit`).
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// For programs: one object with every case and the coverage.
+    #[arg(long)]
+    pub json: bool,
+    /// Fetches the keys of the issuers, for cases with tokens of their own in `headers`. Without it
+    /// nobody is asked for anything.
+    #[arg(long)]
+    pub fetch_keys: bool,
+    /// Fails where less than this part of the routes' outcomes and of the policies is tested, in per
+    /// cent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub fail_under: u8,
 }
 
 /// How `explain` prints.
@@ -163,6 +196,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Demo => in_runtime(demo::run()),
         Command::Explain(args) => explain::explain(&args),
+        Command::Keys(args) => in_runtime(keys::command::run(args)),
         Command::Run(RunArgs { config: file, upgrade }) => {
             in_runtime(run::serve(Options { file, upgrade, on_ready: None }))
         }
@@ -170,6 +204,7 @@ pub(crate) fn main() -> ExitCode {
             let schema = serde_json::to_string_pretty(&portcullis_config::schema());
             print_line(&schema.unwrap_or_default())
         }
+        Command::Test(args) => cases::test(&args),
         Command::Tokens(args) => in_runtime(revocations::command::run(args)),
         Command::Version => print_line(&version()),
     }

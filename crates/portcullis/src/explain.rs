@@ -2,15 +2,17 @@
 
 mod render;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use portcullis_authn::{DpopProofs, dpop};
-use portcullis_config::{LoadOptions, Loaded};
+use portcullis_config::{LoadOptions, Loaded, Snapshot};
 use portcullis_core::{Authority, Clock, ConnMeta, Timestamp, TlsMeta};
 
 use crate::cli::{ExplainArgs, ExplainFormat, print_line};
 use crate::explain_handshake::{Failed, Shaken, shake};
+use crate::keys;
 use crate::trial::{Trial, Word};
 
 /// Why there is nothing to explain.
@@ -44,7 +46,8 @@ async fn explained(args: &ExplainArgs) -> Result<(String, bool), Unusable> {
     for keys in snapshot.keys.values() {
         keys.load_now().await;
     }
-    let trial = trial(args)?;
+    read_keys(&snapshot, &clock).await?;
+    let trial = trial(args, &snapshot)?;
     let listener = trial.listener(args.listener.as_deref(), &snapshot);
     let file = args.certificate.as_deref();
     let shaken = match shake(file, &snapshot, &listener, &trial.authority, &clock) {
@@ -70,7 +73,7 @@ fn clock(args: &ExplainArgs) -> Result<Clock, Unusable> {
     at.map(Clock::manual).ok_or_else(|| Unusable("--at takes a time as in RFC 3339".to_owned()))
 }
 
-fn trial(args: &ExplainArgs) -> Result<Trial, Unusable> {
+fn trial(args: &ExplainArgs, snapshot: &Snapshot) -> Result<Trial, Unusable> {
     let mut trial = Trial::new(&args.method, &args.url).map_err(Unusable)?;
     for line in &args.headers {
         let Some((name, value)) = line.split_once(':') else {
@@ -78,11 +81,22 @@ fn trial(args: &ExplainArgs) -> Result<Trial, Unusable> {
         };
         trial.field(name.trim(), value.trim()).map_err(Unusable)?;
     }
-    if let Some(token) = token(args)? {
+    if let Some(token) = secret(args.token_file.as_deref(), "PORTCULLIS_TOKEN")? {
         let has_proof = trial.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(dpop::FIELD));
         let scheme = if has_proof { "DPoP" } else { "Bearer" };
         let value = format!("{scheme} {}", token.trim());
         trial.field("authorization", &value).map_err(Unusable)?;
+    }
+    let key = secret(args.api_key_file.as_deref(), "PORTCULLIS_API_KEY")?;
+    match (key, &snapshot.api_keys.field) {
+        (Some(key), Some(field)) => {
+            let odd = |_| Unusable("the key has odd characters".to_owned());
+            trial.field(field.as_str(), key.trim()).map_err(odd)?;
+        }
+        (Some(_), None) if args.api_key_file.is_some() => {
+            return Err(Unusable("no route of the file takes API keys".to_owned()));
+        }
+        _ => {}
     }
     Ok(trial)
 }
@@ -106,10 +120,19 @@ fn conn(args: &ExplainArgs, trial: &Trial, listener: Arc<str>, shaken: Shaken) -
     }
 }
 
-/// The token, from a file, standard input or the environment; never from an argument.
-fn token(args: &ExplainArgs) -> Result<Option<String>, Unusable> {
-    let Some(file) = &args.token_file else {
-        return Ok(portcullis_config::environment::Environment::process().get("PORTCULLIS_TOKEN"));
+/// API keys are those of the store that the file names, where any route takes them.
+async fn read_keys(snapshot: &Snapshot, clock: &Clock) -> Result<(), Unusable> {
+    if snapshot.api_keys.field.is_none() {
+        return Ok(());
+    }
+    let folder = crate::run::state_folder().map_err(|failure| Unusable(failure.text))?;
+    keys::look(snapshot, &folder, clock).await.map_err(|error| Unusable(error.to_string()))
+}
+
+/// A token or a key, from a file, standard input or the environment; never from an argument.
+fn secret(file: Option<&Path>, variable: &str) -> Result<Option<String>, Unusable> {
+    let Some(file) = file else {
+        return Ok(portcullis_config::environment::Environment::process().get(variable));
     };
     let read = if file.as_os_str() == "-" {
         std::io::read_to_string(std::io::stdin())

@@ -56,7 +56,7 @@ pub(crate) fn shake(
 }
 
 /// Which certificates are asked for; `None` asks for none.
-fn terms(snapshot: &Snapshot, listener: &str, authority: &str) -> Option<ClientTerms> {
+pub(crate) fn terms(snapshot: &Snapshot, listener: &str, authority: &str) -> Option<ClientTerms> {
     let plan = snapshot.listeners.iter().find(|plan| *plan.name == *listener)?;
     let policy: &HandshakePolicy = &plan.tls.as_ref()?.policy;
     let name = match Authority::parse(authority).ok()?.host {

@@ -3,6 +3,7 @@
 mod acme;
 mod admin;
 mod admin_client;
+mod cases;
 mod certificate_events;
 mod certificates;
 mod check;

@@ -120,6 +120,7 @@ pub(crate) fn prepare(
         limiters: snapshot.limiters,
         slots: snapshot.slots,
         keys: snapshot.keys,
+        servers: snapshot.servers,
         api_keys: snapshot.api_keys.keys,
         dpop: snapshot.dpop,
         revocations: kept.revocations.cloned(),

@@ -7,9 +7,9 @@ use prometheus::{Encoder, TextEncoder};
 use serde_json::json;
 
 use crate::certificates::View;
-use crate::revocations;
 use crate::runtime::Runtime;
 use crate::web::{self, Reply, Request};
+use crate::{keys, revocations};
 
 /// Answers one request.
 pub(crate) async fn answer(runtime: Arc<Runtime>, request: Request) -> Reply {
@@ -43,6 +43,7 @@ async fn readiness(runtime: &Runtime) -> Reply {
             },
             "state": {"last_error": state_error},
             "issuers": running.issuers_json(),
+            "api_keys": keys::ready_json(runtime),
             "revocations": revocations::ready_json(runtime),
             "upstreams": running.upstreams_json(),
             "certificates": certificates.iter().map(View::json).collect::<Vec<_>>(),

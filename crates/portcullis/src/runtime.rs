@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use portcullis_authn::{ApiKeys, Issuer, Revocations};
+use portcullis_authn::{ApiKeys, IntrospectionServer, IntrospectionStatus, Issuer, Revocations};
 use portcullis_config::snapshot::{AdminTerms, TelemetryTerms};
 use portcullis_core::{Clock, Timestamp};
 use portcullis_policy::{Handover, IdentitySigner};
@@ -19,6 +19,7 @@ use prometheus::Registry;
 use serde_json::{Value, json};
 
 use crate::certificates::{self, Attempts, HeldUp, View};
+use crate::keys;
 use crate::logs::Logs;
 use crate::store::Store;
 
@@ -143,6 +144,9 @@ impl Runtime {
         old.handover.slots.keys().filter(gone).for_each(|name| self.metrics.forget_slots(name));
         let gone = |name: &&Arc<str>| !running.handover.keys.contains_key(*name);
         old.handover.keys.keys().filter(gone).for_each(|name| self.metrics.forget_issuer(name));
+        let gone = |name: &&Arc<str>| !running.handover.servers.contains_key(*name);
+        let forget = |name: &Arc<str>| self.metrics.introspection.forget(name);
+        old.handover.servers.keys().filter(gone).for_each(forget);
         old.trusts.retire(&running.trusts);
         self.running.store(Arc::new(running));
         self.metrics.process.reloads.with_label_values(&["taken"]).inc();
@@ -284,6 +288,12 @@ impl Runtime {
             raise(&metrics.evictions.with_label_values(&by), limiter.evictions());
             raise(&metrics.overflows.with_label_values(&by), limiter.overflows());
         }
+        for (name, server) in &running.handover.servers {
+            let status = server.status();
+            let IntrospectionStatus { calls, failures, remembered, .. } = status;
+            self.metrics.introspection.show(name, calls, failures, remembered);
+        }
+        keys::show(&running.handover.api_keys, &self.metrics.api_keys);
         self.metrics.dpop.show(running.handover.dpop.status());
         for (name, slots) in &running.handover.slots {
             let held = i64::try_from(slots.held()).unwrap_or(i64::MAX);
@@ -305,7 +315,7 @@ fn count(number: usize) -> i64 {
 }
 
 impl Running {
-    /// Each issuer's keys, for `/readyz`.
+    /// Each issuer's keys, or its introspection server, for `/readyz`.
     pub(crate) fn issuers_json(&self) -> Value {
         let one = |(name, keys): (&Arc<str>, &portcullis_authn::KeyCache)| {
             let status = keys.status();
@@ -317,7 +327,13 @@ impl Running {
             });
             (name.to_string(), state)
         };
-        self.handover.keys.iter().map(one).collect::<serde_json::Map<_, _>>().into()
+        let asked = |(name, server): (&Arc<str>, &IntrospectionServer)| {
+            let last_error = server.status().last_error;
+            (name.to_string(), json!({"ready": last_error.is_none(), "last_error": last_error}))
+        };
+        let signed = self.handover.keys.iter().map(one);
+        let opaque = self.handover.servers.iter().map(asked);
+        signed.chain(opaque).collect::<serde_json::Map<_, _>>().into()
     }
 
     /// Each upstream's endpoints, for `/readyz`.

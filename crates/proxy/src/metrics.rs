@@ -7,12 +7,16 @@ use prometheus::{
     Opts, Registry, Result,
 };
 
+pub use crate::metrics::api_keys::KeyMetrics;
 pub use crate::metrics::certificates::{CertificateFacts, CertificateMetrics};
 pub use crate::metrics::dpop::DpopMetrics;
+pub use crate::metrics::introspection::IntrospectionMetrics;
 pub use crate::metrics::upstreams::UpstreamMetrics;
 
+mod api_keys;
 mod certificates;
 mod dpop;
+mod introspection;
 mod upstreams;
 
 /// Buckets of request durations, in seconds.
@@ -30,8 +34,12 @@ pub struct Metrics {
     pub upstreams: UpstreamMetrics,
     /// Of issuers' keys.
     pub issuers: IssuerMetrics,
+    /// Of API keys.
+    pub api_keys: KeyMetrics,
     /// Of DPoP proofs.
     pub dpop: DpopMetrics,
+    /// Of introspection servers.
+    pub introspection: IntrospectionMetrics,
     /// Of limits.
     pub limits: LimitMetrics,
     /// Of connections.
@@ -154,7 +162,9 @@ impl Metrics {
             requests: RequestMetrics::new(&make)?,
             upstreams: UpstreamMetrics::new(&make)?,
             issuers: IssuerMetrics::new(&make)?,
+            api_keys: KeyMetrics::new(&make)?,
             dpop: DpopMetrics::new(&make)?,
+            introspection: IntrospectionMetrics::new(&make)?,
             limits: LimitMetrics::new(&make)?,
             edge: EdgeMetrics::new(&make)?,
             certificates: CertificateMetrics::new(&make)?,

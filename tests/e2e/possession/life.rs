@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::world::{BASE, HOSTS, UPSTREAMS, World, launch};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 const CONFIG: &str = r#"
 issuers: [{name: main, issuer: https://idp.test/r1, audience: [api], keys: {url: "@JWKS@"}, proof: {dpop: required}}]

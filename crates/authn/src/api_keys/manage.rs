@@ -48,7 +48,6 @@ pub struct Issued {
 
 /// Why nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum ManageError {
     /// What was asked for makes no sense.
     #[error("{0}")]

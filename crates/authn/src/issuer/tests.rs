@@ -355,13 +355,13 @@ async fn refusals_are_not_remembered() {
     for _ in 0..100 {
         fixture.check(&forged(), UNKNOWN).await;
     }
-    assert_eq!(fixture.issuer.verified.len(), 0);
+    assert_eq!(fixture.issuer.signed().remembered(), 0);
     fixture.clock.advance(Duration::from_secs(30));
     fixture.check(&early, "ok").await;
-    assert_eq!(fixture.issuer.verified.len(), 1);
+    assert_eq!(fixture.issuer.signed().remembered(), 1);
     fixture.clock.advance(Duration::from_secs(400));
     fixture.check(&early, "the token has expired").await;
-    assert_eq!(fixture.issuer.verified.len(), 0, "an expired token is forgotten");
+    assert_eq!(fixture.issuer.signed().remembered(), 0, "an expired token is forgotten");
 }
 
 #[test]

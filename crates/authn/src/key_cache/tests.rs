@@ -199,7 +199,7 @@ async fn c06_an_issuer_that_calls_itself_otherwise_is_not_ready() {
     );
     for (answer, expected) in [
         (configuration(&base, "http://idp.test/jwks"), "https is needed"),
-        (configuration(&base, "file:///etc/passwd"), "keys are fetched over https"),
+        (configuration(&base, "file:///etc/passwd"), "this is asked over https alone"),
         (configuration(&base, "/jwks"), "not a URL"),
         (Answer::Body("<html>".to_owned()), "not an OpenID configuration"),
         (Answer::Body(json!({"issuer": base}).to_string()), "not an OpenID configuration"),

@@ -130,7 +130,8 @@ async fn it_is_kept_until_the_tokens_have_ended() {
     assert_eq!(until(new(jti("c"), None), Some(&settings)).await, Some(at(NOW + 160)));
     assert_eq!(until(new(jti("d"), None), None).await, None);
     let ahead = Revoked::IssuedBefore(at(NOW + 1_000));
-    assert_eq!(until(new(ahead, None), Some(&settings)).await, Some(at(NOW + 1_160)));
+    let ahead = NewRevocation { issuer: "https://b.test".to_owned(), ..new(ahead, None) };
+    assert_eq!(until(ahead, Some(&settings)).await, Some(at(NOW + 1_160)));
     // The longer of two stays.
     assert_eq!(until(new(jti("d"), Some(NOW + 5)), None).await, None);
     assert_eq!(until(new(jti("c"), Some(NOW + 5)), None).await, Some(at(NOW + 160)));

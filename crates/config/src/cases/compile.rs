@@ -8,7 +8,7 @@ use portcullis_core::{AlternativeName, Denial, Fault, Timestamp};
 
 use super::raw::{self, Values};
 use super::values::members;
-use super::{Case, CertificateCase, Expect, TokenCase};
+use super::{ApiKeyCase, Case, CertificateCase, Expect, TokenCase};
 use crate::at::At;
 use crate::problem::{Problem, Problems};
 use crate::raw::issuers::TokenPlace;
@@ -77,6 +77,7 @@ fn case(raw: raw::Case, at: &At, line: u32, tree: &Node, problems: &mut Problems
         listener: request.listener,
         time,
         token,
+        api_key: credential.api_key.map(compile_api_key),
         certificate,
         repeat: repeat.map_or(1, std::num::NonZero::get),
         at_once,
@@ -138,6 +139,12 @@ fn compile_token(
         bound_to_certificate: raw.bound_to_certificate,
         place,
     })
+}
+
+fn compile_api_key(raw: raw::ApiKey) -> ApiKeyCase {
+    let raw::ApiKey { owner, scopes, wrong } = raw;
+    let owner = owner.unwrap_or_else(|| "tester".to_owned());
+    ApiKeyCase { owner, scopes: scopes.into_vec(), wrong }
 }
 
 fn compile_certificate(raw: raw::Certificate, at: &At, problems: &mut Problems) -> CertificateCase {

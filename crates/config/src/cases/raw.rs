@@ -65,6 +65,7 @@ pub(super) struct Body {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Credential {
     pub(super) token: Option<Token>,
+    pub(super) api_key: Option<ApiKey>,
     pub(super) client_certificate: Option<Certificate>,
 }
 
@@ -122,4 +123,12 @@ pub(super) enum Verdict {
     Deny,
     Preflight,
     Redirect,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ApiKey {
+    pub(super) owner: Option<String>,
+    pub(super) scopes: Items<String>,
+    pub(super) wrong: bool,
 }

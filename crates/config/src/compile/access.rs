@@ -279,6 +279,17 @@ impl raw::Named {
             problems.push(problem.help("one entry for each issuer of a route"));
             return None;
         }
+        let opaque = |way: &&TokenWay| way.issuer.is_opaque();
+        if terms.issuer.is_opaque()
+            && let Some(other) = all.tokens.iter().find(opaque)
+        {
+            let other = &other.issuer.settings().name;
+            let message =
+                format!("tokens of `{other}` are opaque too: which one is asked cannot be told");
+            let problem = Problem::new(at.key("issuer"), message);
+            problems.push(problem.help("at most one issuer of a route has `introspection`"));
+            return None;
+        }
         if !terms.has_roles && all.without_roles.is_none() {
             all.without_roles = Some(settings.name.to_string());
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_authn::KeyCache;
+use portcullis_authn::{IntrospectionServer, KeyCache};
 use portcullis_limit::Quota;
 use portcullis_policy::{
     Clients, CorsPolicy, FloodGuard, HeaderPolicy, HostAllowList, Pipeline, RouteTable, Transport,
@@ -76,6 +76,8 @@ impl File {
         let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
         let issuers = sections.issuers.into_compiled();
         let transport = redirects::transport(plans, &issuers, served.api_keys.field.as_ref());
+        let telemetry = operators.telemetry?.with_key_field(served.api_keys.field.as_ref());
+        let telemetry = telemetry.with_tokens_of(issuers.values().map(|one| &one.issuer));
         let defaults = (served.default_cors, served.default_headers);
         let (clients, hosts) = ((clients, flood), hosts.allow_list(plans));
         let pipeline = pipeline(clients, hosts, transport, defaults, served.table, context);
@@ -84,12 +86,9 @@ impl File {
             listeners: listeners?,
             tls: tls?,
             connections: connections?,
-            keys: issuers.iter().map(keys_of).collect(),
+            keys: issuers.iter().filter_map(keys_of).collect(),
+            servers: issuers.iter().filter_map(server_of).collect(),
             dpop: Arc::clone(&context.options.handover.dpop),
-            telemetry: operators
-                .telemetry?
-                .with_key_field(served.api_keys.field.as_ref())
-                .with_tokens_of(issuers.values().map(|one| &one.issuer)),
             issuers: issuers.into_iter().map(|(name, terms)| (name, terms.issuer)).collect(),
             limiters,
             slots,
@@ -97,6 +96,7 @@ impl File {
             state: operators.state?,
             identity: served.identity,
             admin: operators.admin?,
+            telemetry,
             identity_fields: served.identity_fields,
             api_keys: served.api_keys,
             files: context.files(),
@@ -118,8 +118,12 @@ fn pipeline(
     Pipeline { clients, flood, hosts, transport, default_cors, default_headers, routes, lines }
 }
 
-fn keys_of((name, terms): (&Arc<str>, &IssuerTerms)) -> (Arc<str>, KeyCache) {
-    (Arc::clone(name), terms.keys.clone())
+fn keys_of((name, terms): (&Arc<str>, &IssuerTerms)) -> Option<(Arc<str>, KeyCache)> {
+    Some((Arc::clone(name), terms.keys.clone()?))
+}
+
+fn server_of((name, terms): (&Arc<str>, &IssuerTerms)) -> Option<(Arc<str>, IntrospectionServer)> {
+    Some((Arc::clone(name), terms.server.clone()?))
 }
 
 fn flood_guard(quota: Quota, context: &Context<'_>) -> FloodGuard {

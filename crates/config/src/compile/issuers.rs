@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use portcullis_authn::{
-    Alg, ClaimPaths, Issuer, IssuerSettings, KeyCache, KeySource, ReadFrom, Refresh,
+    Alg, AuthnError, ClaimPaths, IntrospectionServer, IntrospectionSettings, Issuer,
+    IssuerSettings, KeyCache, KeySource, ReadFrom, Refresh,
 };
 use url::Url;
 
@@ -14,11 +15,12 @@ use crate::problem::{Problem, Problems};
 use crate::raw::issuers as raw;
 use crate::read::Items;
 
-/// An issuer with the keys that outlive a reload.
+/// An issuer with what outlives a reload: its keys, or the server that is asked.
 #[derive(Clone, Debug)]
 pub(super) struct IssuerTerms {
     pub(super) issuer: Arc<Issuer>,
-    pub(super) keys: KeyCache,
+    pub(super) keys: Option<KeyCache>,
+    pub(super) server: Option<IntrospectionServer>,
     /// Whether its tokens can have roles at all.
     pub(super) has_roles: bool,
 }
@@ -31,22 +33,14 @@ impl raw::Issuer {
         context: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<(Arc<str>, IssuerTerms)> {
-        let settings = self.settings(at, context, problems)?;
+        let (settings, introspection) = self.settings(at, context, problems)?;
         let name = Arc::clone(&settings.name);
-        let has_roles = settings.claims.roles.is_some();
-        let handover = &context.options.handover;
-        let clock = &handover.clock;
-        let keys = match handover.keys.get(&name) {
-            Some(before) if before.same_source(&settings) => Ok(before.clone()),
-            Some(before) => before.renewed(&settings, clock.clone()),
-            None => KeyCache::new(&settings, clock.clone()),
+        let terms = match introspection {
+            Some(introspection) => opaque(settings, introspection, context),
+            None => signed(settings, context),
         };
-        match keys {
-            Ok(keys) => {
-                let issuer = Issuer::new(settings, keys.clone(), clock.clone());
-                let issuer = Arc::new(issuer.with_revocations(handover.revocations.clone()));
-                Some((name, IssuerTerms { issuer, keys, has_roles }))
-            }
+        match terms {
+            Ok(terms) => Some((name, terms)),
             Err(error) => {
                 problems.push(Problem::new(at.clone(), error.to_string()));
                 None
@@ -59,7 +53,7 @@ impl raw::Issuer {
         at: &At,
         context: &Context<'_>,
         problems: &mut Problems,
-    ) -> Option<IssuerSettings> {
+    ) -> Option<(IssuerSettings, Option<IntrospectionSettings>)> {
         let Self {
             name,
             issuer,
@@ -76,14 +70,17 @@ impl raw::Issuer {
             read_token_from,
             claims,
             proof,
+            introspection,
         } = self;
         let name = check::name(name, at, problems);
         let issuer = problems.required(at, "issuer", issuer);
         let audience = problems.required(at, "audience", audience);
         let audience = audience.and_then(|list| texts(list, &at.key("audience"), problems));
         let algorithms = compile_algorithms(algorithms, &at.key("algorithms"), problems);
-        let discovered = issuer.as_deref();
-        let keys = keys.compile(discovered, at, context, problems);
+        let keys = match introspection {
+            Some(_) => Some(KeySource::None),
+            None => keys.compile(issuer.as_deref(), at, context, problems),
+        };
         let refresh = keys_refresh.compile(&at.key("keys_refresh"), problems);
         let trust_pem = trust_of(trust, keys.as_ref(), &at.key("trust"), context, problems);
         let token_types = texts(token_types, &at.key("token_types"), problems);
@@ -95,7 +92,12 @@ impl raw::Issuer {
         let read_from = places(read_token_from, &at.key("read_token_from"), problems);
         let claims = claims.compile(&at.key("claims"), problems);
         let proof = proof.compile(read_from.as_deref(), at, problems);
-        Some(IssuerSettings {
+        let own_trust = || trust_pem.clone().flatten();
+        let introspection = match introspection {
+            Some(server) => Some(server.compile(at, own_trust(), context, problems)?),
+            None => None,
+        };
+        let settings = IssuerSettings {
             name: name?,
             issuer: Arc::from(issuer?),
             audience: audience?,
@@ -111,8 +113,41 @@ impl raw::Issuer {
             read_from: read_from?,
             claims: claims?,
             proof: proof?,
-        })
+        };
+        Some((settings, introspection))
     }
+}
+
+fn signed(settings: IssuerSettings, context: &Context<'_>) -> Result<IssuerTerms, AuthnError> {
+    let handover = &context.options.handover;
+    let clock = &handover.clock;
+    let keys = match handover.keys.get(&settings.name) {
+        Some(before) if before.same_source(&settings) => before.clone(),
+        Some(before) => before.renewed(&settings, clock.clone())?,
+        None => KeyCache::new(&settings, clock.clone())?,
+    };
+    let has_roles = settings.claims.roles.is_some();
+    let issuer = Issuer::new(settings, keys.clone(), clock.clone());
+    let issuer = Arc::new(issuer.with_revocations(handover.revocations.clone()));
+    Ok(IssuerTerms { issuer, keys: Some(keys), server: None, has_roles })
+}
+
+fn opaque(
+    settings: IssuerSettings,
+    server: IntrospectionSettings,
+    context: &Context<'_>,
+) -> Result<IssuerTerms, AuthnError> {
+    let handover = &context.options.handover;
+    let clock = &handover.clock;
+    let server = match handover.servers.get(&settings.name) {
+        Some(before) if before.is_same(&settings, &server) => before.clone(),
+        Some(before) => before.renewed(&settings, server, clock.clone())?,
+        None => IntrospectionServer::new(&settings, server, clock.clone())?,
+    };
+    let has_roles = settings.claims.roles.is_some();
+    let issuer = Issuer::opaque(settings, server.clone(), clock.clone());
+    let issuer = Arc::new(issuer.with_revocations(handover.revocations.clone()));
+    Ok(IssuerTerms { issuer, keys: None, server: Some(server), has_roles })
 }
 
 fn compile_algorithms(
@@ -169,8 +204,13 @@ fn is_key_set(content: &[u8]) -> bool {
     set.is_some_and(|set| set.get("keys").is_some_and(serde_json::Value::is_array))
 }
 
-/// A URL that keys may be fetched from: https, or http on loopback alone.
-fn fetchable(text: &str, at: &At, help: Option<&str>, problems: &mut Problems) -> Option<Url> {
+/// A URL that keys may be fetched from, and tokens introspected at: https, or http on loopback alone.
+pub(super) fn fetchable(
+    text: &str,
+    at: &At,
+    help: Option<&str>,
+    problems: &mut Problems,
+) -> Option<Url> {
     let mut refuse = |message: String| {
         let problem = Problem::new(at.clone(), message)
             .expected("an https:// URL; http:// on loopback alone");
@@ -180,7 +220,7 @@ fn fetchable(text: &str, at: &At, help: Option<&str>, problems: &mut Problems) -
         });
     };
     let Ok(url) = Url::parse(text) else {
-        refuse(format!("keys cannot be fetched from `{text}`: it is not a URL"));
+        refuse(format!("nothing can be asked of `{text}`: it is not a URL"));
         return None;
     };
     if !url.username().is_empty() || url.password().is_some() {
@@ -191,11 +231,11 @@ fn fetchable(text: &str, at: &At, help: Option<&str>, problems: &mut Problems) -
         "https" => Some(url),
         "http" if is_loopback(&url) => Some(url),
         "http" => {
-            refuse(format!("keys fetched from `{text}` could be replaced on the way"));
+            refuse(format!("what `{text}` answers could be replaced on the way"));
             None
         }
         _ => {
-            refuse(format!("keys cannot be fetched from `{text}`"));
+            refuse(format!("nothing can be asked of `{text}`"));
             None
         }
     }

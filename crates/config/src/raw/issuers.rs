@@ -3,10 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::raw::introspection::Introspection;
 use crate::read::Items;
 use crate::units::Duration;
 
-/// An issuer of JSON Web Tokens.
+/// An issuer of tokens: of JSON Web Tokens, or with `introspection` of opaque ones.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["name", "issuer", "audience"]))]
@@ -46,6 +47,9 @@ pub struct Issuer {
     pub claims: Claims,
     /// What shows that a token is used by its holder.
     pub proof: Proof,
+    /// The server that is asked about its tokens, which are opaque. Default: they are JWTs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection: Option<Introspection>,
 }
 
 impl Default for Issuer {
@@ -69,6 +73,7 @@ impl Default for Issuer {
             read_token_from: std::iter::once(TokenPlace::Authorization).collect(),
             claims: Claims::default(),
             proof: Proof::default(),
+            introspection: None,
         }
     }
 }

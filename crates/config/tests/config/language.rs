@@ -7,10 +7,9 @@ use portcullis_config::{LoadOptions, check_text};
 use crate::options;
 
 /// Paths of what later versions bring, in the order of the file.
-const LATER: [&str; 15] = [
+const LATER: [&str; 14] = [
     "state.when_unreachable",
     "secrets",
-    "issuers[1].introspection",
     "logins",
     "accounts",
     "limits[4].key",

@@ -5,6 +5,7 @@
 mod acme;
 mod acme_dns;
 mod advice;
+mod api_keys;
 mod files;
 mod golden;
 mod language;

@@ -238,13 +238,13 @@ fn issuers_are_reached_safely() {
         issuer,
         "issuer: 'http://login.test'",
         "issuers[0].issuer",
-        "keys fetched from `http://login.test` could be replaced on the way",
+        "what `http://login.test` answers could be replaced on the way",
     );
     check(
         issuer,
         "issuer: corporate",
         "issuers[0].issuer",
-        "keys cannot be fetched from `corporate`: it is not a URL",
+        "nothing can be asked of `corporate`: it is not a URL",
     );
     check(
         issuer,

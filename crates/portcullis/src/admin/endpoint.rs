@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 
 use super::{Answer, Call, config};
-use crate::{decisions, revocations};
+use crate::{decisions, keys, revocations};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,10 @@ pub(super) enum Endpoint {
     Config,
     /// What was decided last.
     Decisions,
+    /// One API key.
+    Key,
+    /// All API keys.
+    Keys,
     /// One revocation.
     Revocation,
     /// All revocations.
@@ -31,6 +35,8 @@ pub(super) struct Found<'p> {
 const PATHS: &[(&str, Endpoint, &[Method])] = &[
     ("/config", Endpoint::Config, &[Method::GET]),
     ("/decisions", Endpoint::Decisions, &[Method::GET]),
+    ("/keys", Endpoint::Keys, &[Method::GET, Method::POST]),
+    ("/keys/{id}", Endpoint::Key, &[Method::DELETE, Method::POST]),
     ("/revocations", Endpoint::Revocations, &[Method::GET, Method::POST]),
     ("/revocations/{id}", Endpoint::Revocation, &[Method::DELETE]),
 ];
@@ -54,6 +60,7 @@ impl Endpoint {
         match self {
             Self::Config => Ok((StatusCode::OK, config(call.runtime))),
             Self::Decisions => decisions::answer(&call.runtime.recorder().decisions, call.query),
+            Self::Key | Self::Keys => keys::answer(method, call).await,
             Self::Revocation => revocations::restore(call).await,
             Self::Revocations if *method == Method::POST => revocations::make(call).await,
             Self::Revocations => revocations::list(call).await,

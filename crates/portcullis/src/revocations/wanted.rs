@@ -41,7 +41,9 @@ impl Wanted {
         // What serde says could repeat what was sent, which may be a token.
         let told = "give `issuer` and one of `jti`, `subject` and `issued_before`, or `token`, \
                     and `expires` where you know it; all are strings";
-        serde_json::from_value(body).map_err(|_| AdminError::bad(told))
+        // A list would be read as the values in the order they are declared.
+        let object = body.is_object().then_some(body).ok_or_else(|| AdminError::bad(told))?;
+        serde_json::from_value(object).map_err(|_| AdminError::bad(told))
     }
 
     /// Revokes.
@@ -97,26 +99,19 @@ impl Wanted {
         token: &str,
         issuers: &'i Issuers,
     ) -> Result<(&'i Issuer, Revoked, Option<Timestamp>), AdminError> {
-        let issuer = match &self.issuer {
-            Some(name) => find(issuers, name)?,
-            None => {
-                let told = "the token does not say who issued it: give `issuer`";
-                find(issuers, &unverified_issuer(token).ok_or_else(|| invalid(told))?)?
-            }
-        };
-        let (jti, ends) = match issuer.verify_even_revoked(token).await {
-            Ok(principal) => {
-                let jti = principal.claims.get("jti").and_then(Value::as_str).map(str::to_owned);
-                (jti, Some(principal.expires))
-            }
-            Err(_) => {
-                let said = unverified_issuer(token);
-                if said.is_some_and(|said| *said != *issuer.settings().issuer) {
-                    return Err(invalid("the token is one of another issuer"));
-                }
-                (unverified_jti(token), None)
-            }
-        };
+        let said = unverified_issuer(token);
+        let told = "the token does not say who issued it: give `issuer`";
+        let name = self.issuer.as_deref().or(said.as_deref()).ok_or_else(|| invalid(told))?;
+        let issuer = find(issuers, name)?;
+        if said.is_some_and(|said| *said != *issuer.settings().issuer) {
+            return Err(invalid("the token is one of another issuer"));
+        }
+        let verified = issuer.verify_even_revoked(token).await.ok();
+        let jti = verified.as_ref().map_or_else(
+            || unverified_jti(token),
+            |principal| principal.claims.get("jti").and_then(Value::as_str).map(str::to_owned),
+        );
+        let ends = verified.map(|principal| principal.expires);
         let told = "the token cannot be read, or has no jti: revoke by subject";
         let jti = jti.filter(|jti| !jti.is_empty()).ok_or_else(|| invalid(told))?;
         Ok((issuer, Revoked::Jti(jti), ends))
@@ -150,7 +145,7 @@ fn refused(error: &RevocationError) -> AdminError {
         RevocationError::Invalid(told) => invalid(told),
         RevocationError::Full => AdminError::new(StatusCode::INSUFFICIENT_STORAGE, "store-full")
             .telling(error.to_string()),
-        error => AdminError::new(StatusCode::SERVICE_UNAVAILABLE, "state-unavailable")
-            .telling(error.to_string()),
+        RevocationError::Durable(error) => super::unavailable(error),
+        _ => AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
 }
