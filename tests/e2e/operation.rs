@@ -81,6 +81,10 @@ fn check_has_formats_and_advice() {
             assert_eq!(report["version"], "2.1.0");
         }
     }
+    let rules = prepared.command(&["check", "--rules", "--format", "json"]);
+    let rules: Value = serde_json::from_str(&rules.stdout).expect("JSON");
+    let rules = rules.as_array().expect("a list");
+    assert!(rules.len() > 60 && rules.iter().all(|rule| rule["references"][0]["url"].is_string()));
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(super) const RULES: &[Rule] = &[
         title: "One client may have all connections",
         why: "a single address can keep everybody else out",
         fix: "keep `per_client` far below `maximum`",
-        references: &[Reference::Api(4), Reference::Asvs("15.4.4")],
+        references: &[Reference::Api(4), Reference::Asvs("15.2.2")],
         find: one_client,
     },
     Rule {

@@ -16,7 +16,7 @@ pub(super) const RULES: &[Rule] = &[
         title: "Signed tokens for apps are good for long",
         why: "an app that logs or passes on such a token gives away its caller's identity for so long",
         fix: "leave `identity.lifetime` at 60s: each request has a token of its own",
-        references: &[Reference::Rfc(6750, "5.3"), Reference::Asvs("9.2.1")],
+        references: &[Reference::Rfc(6750, "5.3")],
         find: long_lived,
     },
     Rule {

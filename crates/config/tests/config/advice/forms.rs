@@ -1,10 +1,10 @@
 //! How advice reads: for people, for programs, for code scanning.
 
 use portcullis_config::advice::rules;
-use portcullis_config::{Severity, check_text, report};
+use portcullis_config::{LoadOptions, Severity, check_text, report};
 use serde_json::Value;
 
-use super::{QUIET, load};
+use super::{QUIET, cases, load};
 use crate::options;
 
 const QUERY: (&str, &str) =
@@ -98,4 +98,30 @@ fn what_no_line_says_has_no_region() {
     let text = text.replace("version: 1\n", "version: 1\nconnections: {maximum: 5}\n");
     let loaded = check_text("x", &text, &options()).unwrap_or_else(|report| panic!("{report}"));
     assert!(loaded.advice.iter().all(|advice| advice.line > 0), "{:?}", loaded.advice);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whatever stands together in a file: advice is found, told once a place, and rendered.
+    #[test]
+    fn any_mix_of_what_trips_rules_is_told(picks in proptest::collection::vec(0_usize..1000, 1..8)) {
+        let all = cases();
+        let mut text = QUIET.to_owned();
+        for pick in picks {
+            let case = &all[pick % all.len()];
+            for (from, to) in if pick % 2 == 0 { case.trip } else { case.quiet } {
+                text = text.replacen(from, to, 1);
+            }
+        }
+        let options = LoadOptions { read_files: false, ..options() };
+        if let Ok(loaded) = check_text("x", &text, &options) {
+            let places: std::collections::BTreeSet<_> =
+                loaded.advice.iter().map(|one| (one.rule.number, &one.path)).collect();
+            proptest::prop_assert_eq!(places.len(), loaded.advice.len());
+            proptest::prop_assert!(loaded.render_advice(true).len() >= loaded.advice.len());
+            let sarif = report::render_sarif("x", &[], &loaded.advice);
+            proptest::prop_assert!(serde_json::from_str::<Value>(&sarif).is_ok());
+        }
+    }
 }
