@@ -43,6 +43,7 @@ mod proxy_protocol;
 mod redirects;
 mod regressions;
 mod reload;
+mod report_only;
 mod scanners;
 mod settings;
 mod slow;

@@ -1,6 +1,7 @@
 //! Advice on a file that has no mistakes: numbered rules, each with why and the fix.
 
 mod rules;
+mod trials;
 
 use serde::Serialize;
 
@@ -59,7 +60,7 @@ pub(crate) fn advise(
     tree: &Node,
 ) -> Vec<Advice> {
     let mut all = Vec::new();
-    rules::find(file, snapshot, &mut |rule: Rule, at: &At, message: String| {
+    let mut tell = |rule: Rule, at: &At, message: String| {
         let span = tree.find(at).exact.then(|| source.span_at(tree, at, false));
         all.push(Advice {
             rule: rule.number,
@@ -71,7 +72,9 @@ pub(crate) fn advise(
             fix: rule.fix,
             span,
         });
-    });
+    };
+    rules::find(file, snapshot, &mut tell);
+    trials::find(file, snapshot, &mut tell);
     all.sort_by_key(|advice| (advice.rule, advice.line));
     all
 }

@@ -11,7 +11,6 @@ const KEYS: &[&str] = &[
     "issuers[].proof.dpop",
     "limits[].penalty",
     "logins",
-    "report_only",
     "routes[].access.any_of[].api_key",
     "routes[].access.any_of[].login",
     "routes[].request.schema",

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue};
 use portcullis_core::{Principal, Refusal};
 use portcullis_limit::{Limiter, Slot, Standing};
 
-use crate::{CorsPolicy, Redirect, Route, UpgradeToken};
+use crate::{CorsPolicy, Redirect, Route, UpgradeToken, WouldDeny};
 
 /// Leave to forward one request, with who asked and to which route.
 #[derive(Clone, Debug)]
@@ -94,4 +94,6 @@ pub struct Decision {
     pub principal: Option<Arc<Principal>>,
     /// How the limits that counted this request stand.
     pub standings: Vec<(Limiter, Standing)>,
+    /// What rules that only report would have refused it for, in the order in which they were asked.
+    pub would_deny: Vec<WouldDeny>,
 }

@@ -10,7 +10,7 @@ use portcullis_config::{LoadOptions, Loaded};
 use portcullis_core::{
     Authority, CanonicalPath, Clock, ConnMeta, Head, Refusal, Timestamp, TlsMeta,
 };
-use portcullis_policy::{Decision, Origin, Stage, Trace, Verdict};
+use portcullis_policy::{Decision, Origin, Stage, Trace, Verdict, WouldDeny};
 use portcullis_proxy::Redaction;
 
 use crate::cli::{ExplainArgs, print_line};
@@ -115,6 +115,11 @@ async fn judged(
         writeln!(text, "{:<20} {decided:<8} {saw}  [{place}]", stage.name()).ok();
     }
     writeln!(text, "\n{}", summary(args, snapshot, &head, &decision, &redaction)).ok();
+    for WouldDeny { refusal, origin } in &decision.would_deny {
+        let (status, code, reason) = (refusal.status(), refusal.code(), refusal.reason());
+        let place = place(args, *origin);
+        writeln!(text, "only reported: {status} {code} ({reason}) [{place}]").ok();
+    }
     (text.trim_end().to_owned(), !refused)
 }
 

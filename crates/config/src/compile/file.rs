@@ -56,6 +56,7 @@ impl File {
             cors,
             identity,
             routes,
+            report_only,
             admin,
             telemetry,
         } = self;
@@ -63,7 +64,7 @@ impl File {
         let listeners = listeners::compile(listeners, context, problems);
         let edge = Edge { connections, hosts, certificates, clients };
         let edge = edge.compile(listeners.as_deref(), context, problems);
-        let declared = Declared { issuers, policies, limits, cors, upstreams };
+        let declared = Declared { issuers, policies, limits, cors, upstreams, report_only };
         let sections = declared.compile(context, problems);
         let served = Served { defaults, identity, routes };
         let served = served.compile(&edge.hosts, &sections, context, problems);
@@ -71,31 +72,30 @@ impl File {
         let operators = Operators { state, admin, telemetry }.compile(plans, context, problems);
         let EdgeTerms { hosts, tls, clients, connections } = edge;
         let ClientTerms { clients, flood } = clients?;
-        let ServedTerms { table, default_cors, default_headers, identity, identity_fields } =
-            served?;
+        let served: ServedTerms = served?;
         let flood = flood.map(|quota| flood_guard(quota, context));
         let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
-        let (hosts, routes) = (hosts.allow_list(plans), table);
+        let (hosts, routes) = (hosts.allow_list(plans), served.table);
         let issuers = sections.issuers.into_compiled();
-        let listeners = listeners?;
-        let transport = redirects::transport(&listeners, issuers.values().map(|one| &*one.issuer));
-        let defaults = (default_cors, default_headers);
+        let transport = redirects::transport(plans, issuers.values().map(|one| &*one.issuer));
+        let defaults = (served.default_cors, served.default_headers);
         let pipeline = pipeline((clients, flood), hosts, transport, defaults, routes, context);
         Some(Snapshot {
             pipeline,
-            listeners,
+            listeners: listeners?,
             tls: tls?,
             connections: connections?,
             keys: issuers.iter().map(keys_of).collect(),
             issuers: issuers.into_iter().map(|(name, terms)| (name, terms.issuer)).collect(),
             limiters,
             slots,
+            trials: sections.reports.trials,
             upstreams: sections.upstreams.into_compiled(),
             state: operators.state?,
-            identity,
+            identity: served.identity,
             admin: operators.admin?,
             telemetry: operators.telemetry?,
-            identity_fields,
+            identity_fields: served.identity_fields,
             files: context.files(),
             hash: shown.hash,
             redacted: shown.redacted,

@@ -7,7 +7,7 @@ use portcullis_config::{LoadOptions, check_text};
 use crate::options;
 
 /// Paths of what later versions bring, in the order of the file.
-const LATER: [&str; 18] = [
+const LATER: [&str; 17] = [
     "state.when_unreachable",
     "secrets",
     "issuers[0].proof.dpop",
@@ -25,7 +25,6 @@ const LATER: [&str; 18] = [
     "routes[3].request.uploads",
     "scanners",
     "telemetry.traces",
-    "report_only",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "whether the test may be skipped")]
