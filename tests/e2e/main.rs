@@ -45,6 +45,7 @@ mod proxy_protocol;
 mod redirects;
 mod regressions;
 mod reload;
+mod report_only;
 mod revocations;
 mod scanners;
 mod settings;

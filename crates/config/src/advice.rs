@@ -19,6 +19,7 @@ mod rule;
 mod state;
 mod tls;
 mod tokens;
+mod trials;
 mod upstreams;
 
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ use facts::Facts;
 use rule::Found;
 
 /// The rules, by subject.
-const RULES: [&[Rule]; 16] = [
+const RULES: [&[Rule]; 17] = [
     access::RULES,
     clients::RULES,
     connections::RULES,
@@ -50,6 +51,7 @@ const RULES: [&[Rule]; 16] = [
     state::RULES,
     tls::RULES,
     tokens::RULES,
+    trials::RULES,
     upstreams::RULES,
 ];
 

@@ -29,6 +29,7 @@ mod operators;
 mod policies;
 mod proof;
 mod redirects;
+mod report_only;
 mod request;
 mod response_headers;
 mod route_limits;

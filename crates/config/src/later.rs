@@ -8,7 +8,6 @@ const KEYS: &[&str] = &[
     "admin.page",
     "limits[].penalty",
     "logins",
-    "report_only",
     "routes[].access.any_of[].login",
     "routes[].request.schema",
     "routes[].request.uploads",

@@ -21,6 +21,7 @@ pub mod issuers;
 pub mod limits;
 pub mod listeners;
 pub mod network;
+pub mod report_only;
 pub mod request;
 pub mod response_headers;
 pub mod routes;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::HeaderName;
 use ipnet::IpNet;
 use portcullis_authn::{ApiKeys, DpopProofs, IntrospectionServer, Issuer, KeyCache, ReadFrom};
-use portcullis_core::Secret;
+use portcullis_core::{Secret, Timestamp};
 use portcullis_limit::{Limiter, Slots};
 use portcullis_policy::{Pipeline, Role, UpstreamSettings};
 use portcullis_tls::acme::AcmeSettings;
@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub limiters: HashMap<Arc<str>, Limiter>,
     /// Counters of requests at once, by name of their limit: what a later snapshot takes over.
     pub slots: HashMap<Arc<str>, Slots>,
+    /// What only reports, and until when.
+    pub trials: Vec<Trial>,
     /// Where requests go, by name.
     pub upstreams: HashMap<Arc<str>, Arc<UpstreamSettings>>,
     /// Where what must be remembered lives.
@@ -70,6 +72,21 @@ pub struct ApiKeyTerms {
     pub keys: Arc<ApiKeys>,
     /// The field that carries one, where any route takes them.
     pub field: Option<HeaderName>,
+}
+
+/// Rules that only report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// Names of limits.
+    pub limits: Vec<String>,
+    /// Names of policies.
+    pub policies: Vec<String>,
+    /// Names of routes whose `request.body` only reports.
+    pub requests: Vec<String>,
+    /// When they begin to refuse.
+    pub until: Timestamp,
+    /// Whether that was over when the file was read.
+    pub ended: bool,
 }
 
 /// Name of the flood guard among the limiters; no limit of the file can have it.

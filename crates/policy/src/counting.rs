@@ -3,19 +3,33 @@
 use portcullis_core::{Denial, Principal, Refusal};
 use portcullis_limit::{Limiter, Outcome, Slot, Standing};
 
-use crate::{Origin, PrincipalKey, Route, SlotKey, Stage, Trace};
+use crate::report::{active, refuse, told};
+use crate::{
+    AddressLimit, Origin, PrincipalKey, PrincipalLimit, ReportOnly, Route, SlotKey, Stage, Trace,
+    WouldDeny,
+};
 
 /// How the limits that counted a request stand.
 pub(crate) type Standings = Vec<(Limiter, Standing)>;
+
+/// What limits and other rules noted of a request.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// How the limits that counted it stand; without those that only report.
+    pub(crate) standings: Standings,
+    /// Refusals that were not given.
+    pub(crate) would_deny: Vec<WouldDeny>,
+}
 
 pub(crate) fn admit_address_limits<T: Trace>(
     route: &Route,
     key: &[u8],
     trace: &mut T,
-    standings: &mut Standings,
+    tally: &mut Tally,
 ) -> Result<(), Refusal> {
-    for limit in &route.address_limits {
-        count(&limit.limiter, key, Stage::AddressLimits, limit.origin, trace, standings)?;
+    for AddressLimit { limiter, origin, report_only } in &route.address_limits {
+        let rule = Rule { limiter, origin: *origin, report: active(report_only.as_ref()) };
+        count(rule, key, Stage::AddressLimits, trace, tally)?;
     }
     Ok(())
 }
@@ -24,11 +38,12 @@ pub(crate) fn admit_principal_limits<T: Trace>(
     route: &Route,
     principal: Option<&Principal>,
     trace: &mut T,
-    standings: &mut Standings,
+    tally: &mut Tally,
 ) -> Result<(), Refusal> {
-    for limit in &route.principal_limits {
-        let key = principal_key(&limit.key, principal);
-        count(&limit.limiter, &key, Stage::PrincipalLimits, limit.origin, trace, standings)?;
+    for PrincipalLimit { limiter, key, origin, report_only } in &route.principal_limits {
+        let key = principal_key(key, principal);
+        let rule = Rule { limiter, origin: *origin, report: active(report_only.as_ref()) };
+        count(rule, &key, Stage::PrincipalLimits, trace, tally)?;
     }
     Ok(())
 }
@@ -38,6 +53,7 @@ pub(crate) fn admit_concurrent_limits<T: Trace>(
     key: &[u8],
     principal: Option<&Principal>,
     trace: &mut T,
+    tally: &mut Tally,
 ) -> Result<Vec<Slot>, Refusal> {
     let mut held = Vec::new();
     for limit in &route.concurrent_limits {
@@ -46,13 +62,15 @@ pub(crate) fn admit_concurrent_limits<T: Trace>(
             SlotKey::Address => limit.slots.take(key),
             SlotKey::Principal(by) => limit.slots.take(&principal_key(by, principal)),
         };
-        let taken = slot.is_some();
-        trace.note(Stage::ConcurrentLimits, limit.origin, || {
-            format!("{name}: {}", if taken { "a slot is free" } else { "all slots are held" })
-        });
         let Some(slot) = slot else {
-            return Err(Denial::ConcurrencyLimited { limit: name.to_string() }.into());
+            let report = active(limit.report_only.as_ref());
+            let seen = || told(format!("{name}: all slots are held"), report);
+            trace.note(Stage::ConcurrentLimits, limit.origin, seen);
+            let denial = Denial::ConcurrencyLimited { limit: name.to_string() };
+            refuse(denial, limit.origin, report, &mut tally.would_deny)?;
+            continue;
         };
+        trace.note(Stage::ConcurrentLimits, limit.origin, || format!("{name}: a slot is free"));
         held.push(slot);
     }
     Ok(held)
@@ -73,28 +91,40 @@ fn principal_key(key: &PrincipalKey, principal: Option<&Principal>) -> Vec<u8> {
     }
 }
 
+/// A limit at work.
+#[derive(Clone, Copy)]
+struct Rule<'r> {
+    limiter: &'r Limiter,
+    origin: Origin,
+    /// Where it only reports.
+    report: Option<&'r ReportOnly>,
+}
+
 fn count<T: Trace>(
-    limiter: &Limiter,
+    rule: Rule<'_>,
     key: &[u8],
     stage: Stage,
-    origin: Origin,
     trace: &mut T,
-    standings: &mut Standings,
+    tally: &mut Tally,
 ) -> Result<(), Refusal> {
+    let Rule { limiter, origin, report } = rule;
     let name = &limiter.quota().name;
-    match limiter.admit(key) {
-        Outcome::Admitted(standing) => {
-            trace.note(stage, origin, || format!("{name}: {}", left(&standing)));
-            standings.push((limiter.clone(), standing));
-            Ok(())
-        }
+    let (standing, refused) = match limiter.admit(key) {
+        Outcome::Admitted(standing) => (standing, None),
         Outcome::Refused { retry_after } => {
-            trace.note(stage, origin, || format!("{name}: used up"));
-            let standing = Standing { remaining: 0, reset: retry_after };
-            standings.push((limiter.clone(), standing));
-            Err(Denial::RateLimited { limit: name.to_string(), retry_after }.into())
+            (Standing { remaining: 0, reset: retry_after }, Some(retry_after))
         }
+    };
+    if report.is_none() {
+        tally.standings.push((limiter.clone(), standing));
     }
+    let Some(retry_after) = refused else {
+        trace.note(stage, origin, || format!("{name}: {}", left(&standing)));
+        return Ok(());
+    };
+    trace.note(stage, origin, || told(format!("{name}: used up"), report));
+    let denial = Denial::RateLimited { limit: name.to_string(), retry_after };
+    refuse(denial, origin, report, &mut tally.would_deny)
 }
 
 pub(crate) fn left(standing: &Standing) -> String {

@@ -21,6 +21,7 @@ mod permit;
 pub mod pipeline;
 mod policies;
 mod possession;
+pub mod report;
 pub mod route;
 pub mod saw;
 mod shape;
@@ -49,6 +50,7 @@ pub use portcullis_authn::dpop::{FIELD as DPOP_FIELD, NONCE_FIELD as DPOP_NONCE_
 pub use portcullis_authn::identity::IdentitySigner;
 pub use portcullis_authn::{ApiKeys, ProofStatus, ReadFrom};
 pub use possession::Bound;
+pub use report::{ReportOnly, WouldDeny};
 pub use route::{BodyRules, Route, RouteTimeouts};
 pub use table::{Listed, PathPattern, PathPatternError, RouteTable, RouteTableBuilder, TableError};
 pub use trace::{NoTrace, Stage, Step, Steps, Trace};

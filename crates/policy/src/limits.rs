@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue};
 use portcullis_limit::{Limiter, Slots, Standing, limit_item, policy_item};
 
-use crate::Origin;
+use crate::{Origin, ReportOnly};
 
 /// The flood guard of `clients.limit`: counts every request before anything else is looked at.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct PrincipalLimit {
     pub key: PrincipalKey,
     /// The line of the limit.
     pub origin: Origin,
+    /// Where it only reports.
+    pub report_only: Option<ReportOnly>,
 }
 
 /// A limit that counts by the client's address, before identification.
@@ -41,6 +43,8 @@ pub struct AddressLimit {
     pub limiter: Limiter,
     /// The line of the limit.
     pub origin: Origin,
+    /// Where it only reports.
+    pub report_only: Option<ReportOnly>,
 }
 
 /// What a limit of requests at once counts by.
@@ -61,6 +65,8 @@ pub struct ConcurrentLimit {
     pub key: SlotKey,
     /// The line of the limit.
     pub origin: Origin,
+    /// Where it only reports.
+    pub report_only: Option<ReportOnly>,
 }
 
 /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers) of the limits that

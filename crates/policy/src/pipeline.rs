@@ -11,7 +11,7 @@ use crate::access::{Access, CertificateWay};
 use crate::certificates::shown;
 use crate::cors::is_preflight;
 use crate::counting::{
-    Standings, admit_address_limits, admit_concurrent_limits, admit_principal_limits, left,
+    Tally, admit_address_limits, admit_concurrent_limits, admit_principal_limits, left,
 };
 use crate::identify::{Caller, identify, missing};
 use crate::permit::permit;
@@ -54,7 +54,7 @@ struct Known {
     cors: Option<Arc<CorsPolicy>>,
     principal: Option<Arc<Principal>>,
     bound: Bound,
-    standings: Standings,
+    tally: Tally,
 }
 
 enum Routed {
@@ -74,8 +74,9 @@ impl Pipeline {
         let mut known = Known::default();
         let walk = self.walk(head, conn, client, trace, &mut known).await;
         let verdict = walk.unwrap_or_else(Verdict::Deny);
-        let Known { route, cors, principal, bound, standings } = known;
-        Decision { verdict, route, cors, principal, bound, standings }
+        let Known { route, cors, principal, bound, tally } = known;
+        let Tally { standings, would_deny } = tally;
+        Decision { verdict, route, cors, principal, bound, standings, would_deny }
     }
 
     async fn walk<T: Trace>(
@@ -99,18 +100,19 @@ impl Pipeline {
             Routed::Answer(verdict) => return Ok(verdict),
             Routed::Route(route) => route,
         };
-        admit_shape(&route, head, client, trace)?;
-        admit_address_limits(&route, &key, trace, &mut known.standings)?;
+        let tally = &mut known.tally;
+        admit_shape(&route, head, client, trace, &mut tally.would_deny)?;
+        admit_address_limits(&route, &key, trace, tally)?;
         let caller = identify_caller(&route, head, conn, client, trace).await?;
         let ambient = caller.as_ref().is_some_and(|caller| caller.ambient);
         let principal = caller.as_ref().map(|caller| Arc::clone(&caller.principal));
         known.bound = caller.as_ref().map(|caller| caller.bound.clone()).unwrap_or_default();
         known.principal.clone_from(&principal);
-        admit_principal_limits(&route, principal.as_deref(), trace, &mut known.standings)?;
+        admit_principal_limits(&route, principal.as_deref(), trace, tally)?;
         permit(&route, caller.as_ref(), conn, trace)?;
-        admit_policies(&route, principal.as_deref(), head, client, trace)?;
+        admit_policies(&route, principal.as_deref(), head, client, trace, tally)?;
         let upgrade = judge_upgrade(&route, head, ambient, trace)?;
-        let slots = admit_concurrent_limits(&route, &key, principal.as_deref(), trace)?;
+        let slots = admit_concurrent_limits(&route, &key, principal.as_deref(), trace, tally)?;
         Ok(Verdict::Forward(Grant::new(route, principal, upgrade, slots)))
     }
 

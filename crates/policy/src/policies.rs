@@ -1,10 +1,14 @@
 //! The policies of a route: each of them must be true.
 
+use std::borrow::Cow;
+
 use portcullis_core::forwarded::ClientView;
 use portcullis_core::{Denial, Head, Principal, Refusal};
 
 use crate::access::{Access, Demand};
-use crate::cel::{Asked, Judgement, RoutePolicy};
+use crate::cel::{Asked, Judgement, Policy, RoutePolicy};
+use crate::counting::Tally;
+use crate::report::{active, refuse, told};
 use crate::{Route, Stage, Trace};
 
 /// Asks every policy of the route, in its order; the first that is not true refuses.
@@ -14,24 +18,27 @@ pub(crate) fn admit_policies<T: Trace>(
     head: &Head<'_>,
     client: &ClientView,
     trace: &mut T,
+    tally: &mut Tally,
 ) -> Result<(), Refusal> {
     let Access::AnyOf(Demand { policies, .. }) = &route.access else { return Ok(()) };
-    for RoutePolicy { policy, variables } in policies {
+    for RoutePolicy { policy, variables, report_only } in policies {
         let judgement = policy.judge(Asked { principal, head, client, variables });
-        trace.note(Stage::Permit, policy.origin(), || {
-            let said = match &judgement {
-                Judgement::True => "true",
-                Judgement::False => "false",
-                Judgement::Failed(reason) => reason,
-            };
-            format!("policy {} `{}`: {said}", policy.name(), policy.text())
-        });
-        let reason = match judgement {
-            Judgement::True => continue,
+        let reason: Cow<'static, str> = match judgement {
+            Judgement::True => {
+                trace.note(Stage::Permit, policy.origin(), || seen(policy, "true"));
+                continue;
+            }
             Judgement::False => "it is false".into(),
             Judgement::Failed(reason) => reason.into(),
         };
-        return Err(Denial::PolicyDenied { policy: policy.name().to_owned(), reason }.into());
+        let report = active(report_only.as_ref());
+        trace.note(Stage::Permit, policy.origin(), || told(seen(policy, &reason), report));
+        let denial = Denial::PolicyDenied { policy: policy.name().to_owned(), reason };
+        refuse(denial, policy.origin(), report, &mut tally.would_deny)?;
     }
     Ok(())
+}
+
+fn seen(policy: &Policy, said: &str) -> String {
+    format!("policy {} `{}`: {said}", policy.name(), policy.text())
 }

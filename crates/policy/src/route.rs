@@ -7,7 +7,7 @@ use http::Method;
 
 use crate::{
     Access, AddressLimit, ClientRules, ConcurrentLimit, Forward, HeaderPolicy, MediaType, Origin,
-    PrincipalLimit, RouteCors, UpgradeToken,
+    PrincipalLimit, ReportOnly, RouteCors, UpgradeToken,
 };
 
 /// A compiled route.
@@ -54,6 +54,8 @@ pub struct BodyRules {
     pub types: Vec<MediaType>,
     /// The line that says it.
     pub origin: Origin,
+    /// Where they only report.
+    pub report_only: Option<ReportOnly>,
 }
 
 /// How long a route may take.

@@ -4,7 +4,8 @@ use http::header;
 use portcullis_core::forwarded::ClientView;
 use portcullis_core::{Denial, Head, Refusal};
 
-use crate::{Route, Stage, Trace, saw};
+use crate::report::{active, refuse, told};
+use crate::{BodyRules, Route, Stage, Trace, WouldDeny, saw};
 
 /// The route's own rule on addresses.
 pub(crate) fn admit_route_client<T: Trace>(
@@ -26,24 +27,36 @@ pub(crate) fn admit_shape<T: Trace>(
     head: &Head<'_>,
     client: &ClientView,
     trace: &mut T,
+    would_deny: &mut Vec<WouldDeny>,
 ) -> Result<(), Refusal> {
     admit_route_client(route, client, trace)?;
     let body = &route.body;
-    trace.note(Stage::Shape, body.origin, || {
-        saw::body(head.content_length, head.has_body, body.maximum)
-    });
-    if head.content_length.is_some_and(|length| length > body.maximum) {
-        return Err(Denial::BodyTooLarge { maximum: body.maximum }.into());
+    let seen = || saw::body(head.content_length, head.has_body, body.maximum);
+    let too_large = head.content_length.is_some_and(|length| length > body.maximum);
+    let wrong_type = head.has_body && !is_taken(body, head);
+    if !too_large && !wrong_type {
+        trace.note(Stage::Shape, body.origin, seen);
+        return Ok(());
     }
-    if head.has_body && !body.types.is_empty() {
-        let mut values = head.headers.get_all(header::CONTENT_TYPE).iter();
-        let (Some(value), None) = (values.next(), values.next()) else {
-            return Err(Denial::MediaTypeNotAllowed.into());
-        };
-        let text = value.to_str().unwrap_or_default();
-        if !body.types.iter().any(|media| media.accepts(text)) {
-            return Err(Denial::MediaTypeNotAllowed.into());
-        }
+    let report = active(body.report_only.as_ref());
+    trace.note(Stage::Shape, body.origin, || told(seen(), report));
+    if too_large {
+        let denial = Denial::BodyTooLarge { maximum: body.maximum };
+        refuse(denial, body.origin, report, would_deny)?;
+    }
+    if wrong_type {
+        refuse(Denial::MediaTypeNotAllowed, body.origin, report, would_deny)?;
     }
     Ok(())
+}
+
+/// Whether the body is of one of the types that are taken.
+fn is_taken(body: &BodyRules, head: &Head<'_>) -> bool {
+    if body.types.is_empty() {
+        return true;
+    }
+    let mut values = head.headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let text = value.to_str().unwrap_or_default();
+    body.types.iter().any(|media| media.accepts(text))
 }

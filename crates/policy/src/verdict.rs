@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue};
 use portcullis_core::{Principal, Refusal};
 use portcullis_limit::{Limiter, Slot, Standing};
 
-use crate::{Bound, CorsPolicy, Redirect, Route, UpgradeToken};
+use crate::{Bound, CorsPolicy, Redirect, Route, UpgradeToken, WouldDeny};
 
 /// Leave to forward one request, with who asked and to which route.
 #[derive(Clone, Debug)]
@@ -96,4 +96,6 @@ pub struct Decision {
     pub bound: Bound,
     /// How the limits that counted this request stand.
     pub standings: Vec<(Limiter, Standing)>,
+    /// What rules that only report would have refused it for, in the order in which they were asked.
+    pub would_deny: Vec<WouldDeny>,
 }

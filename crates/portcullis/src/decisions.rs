@@ -23,9 +23,10 @@ fn read(query: &str) -> Result<(usize, Wanted), String> {
         match &*name {
             "code" => wanted.code = text,
             "limit" => limit = number(&name, &value)?,
-            "refused" => wanted.refused = Some(yes_or_no(&value)?),
+            "refused" => wanted.refused = Some(yes_or_no(&name, &value)?),
             "request_id" => wanted.request_id = text,
             "route" => wanted.route = text,
+            "would_deny" => wanted.would_deny = Some(yes_or_no(&name, &value)?),
             "status" => wanted.status = Some(number(&name, &value)?),
             _ => return Err(format!("there is no filter {name:.40}")),
         }
@@ -37,8 +38,8 @@ fn number<N: std::str::FromStr>(name: &str, text: &str) -> Result<N, String> {
     text.parse().map_err(|_| format!("{name} is a number"))
 }
 
-fn yes_or_no(text: &str) -> Result<bool, String> {
-    text.parse().map_err(|_| "refused is true or false".to_owned())
+fn yes_or_no(name: &str, text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("{name} is true or false"))
 }
 
 #[cfg(test)]

@@ -138,6 +138,7 @@ pub(crate) fn prepare(
         identity: identity.clone(),
         pools: pools.clone(),
         routes: snapshot.pipeline.routes.names().clone(),
+        trials: snapshot.trials,
         admin: snapshot.admin,
         telemetry: snapshot.telemetry,
     };

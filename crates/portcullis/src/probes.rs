@@ -48,6 +48,7 @@ async fn readiness(runtime: &Runtime) -> Reply {
             "upstreams": running.upstreams_json(),
             "certificates": certificates.iter().map(View::json).collect::<Vec<_>>(),
             "client_certificates": running.client_certificates_json(),
+            "report_only": running.trials_json(runtime.clock().now()),
         }),
     )
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use portcullis_authn::{ApiKeys, IntrospectionServer, IntrospectionStatus, Issuer, Revocations};
-use portcullis_config::snapshot::{AdminTerms, TelemetryTerms};
+use portcullis_config::snapshot::{AdminTerms, TelemetryTerms, Trial};
 use portcullis_core::{Clock, Timestamp};
 use portcullis_policy::{Handover, IdentitySigner};
 use portcullis_proxy::metrics::raise;
@@ -67,6 +67,8 @@ pub(crate) struct Running {
     pub pools: HashMap<Arc<str>, Arc<Pool>>,
     /// Names of the routes.
     pub routes: BTreeSet<Arc<str>>,
+    /// What only reports.
+    pub trials: Vec<Trial>,
     /// The listeners for operators.
     pub admin: AdminTerms,
     /// The logs.
@@ -346,6 +348,20 @@ impl Running {
             (name.to_string(), endpoints.collect::<Vec<_>>().into())
         };
         self.pools.iter().map(one).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    /// What only reports at `now`, and until when, for `/readyz`.
+    pub(crate) fn trials_json(&self, now: Timestamp) -> Value {
+        let active = self.trials.iter().filter(|trial| now < trial.until);
+        let one = |trial: &Trial| {
+            json!({
+                "limits": trial.limits,
+                "policies": trial.policies,
+                "requests": trial.requests,
+                "until": trial.until.rfc3339(),
+            })
+        };
+        active.map(one).collect::<Vec<_>>().into()
     }
 
     /// Whom clients' certificates come from, for `/readyz`.

@@ -75,7 +75,6 @@ impl Taken {
     /// Reads until the end (`true`), or until it has to go on as a stream.
     async fn read(&mut self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         let since = ctx.serving.clock.monotonic();
-        let maximum = ctx.route.as_ref().map_or(0, |route| route.body.maximum);
         let is_http2 = session.req_header().version == Version::HTTP_2;
         let is_empty = self.declared == Some(0);
         while is_empty || !session.as_downstream_mut().is_body_done() {
@@ -90,8 +89,7 @@ impl Taken {
                 Read::NotNow => return Ok(false),
             }
             ctx.body_in = self.size;
-            if self.size > maximum {
-                let denial = Denial::BodyTooLarge { maximum };
+            if let Err(denial) = ctx.judge_size(self.size) {
                 refused(ctx, denial, ErrorType::HTTPStatus(413))?;
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use portcullis_core::{ConnMeta, Denial, Fault, Principal, Refusal, RequestId, Timestamp};
 use portcullis_policy::{
-    Bound, CorsPolicy, Decision, Endpoint, Grant, Route, Steps, UpgradeToken, Verdict,
+    Bound, CorsPolicy, Decision, Endpoint, Grant, Route, Steps, UpgradeToken, Verdict, WouldDeny,
 };
 
 use crate::guard::{Cut, Watch};
@@ -39,6 +39,8 @@ pub struct Ctx {
     pub(crate) cors: Option<Arc<CorsPolicy>>,
     pub(crate) principal: Option<Arc<Principal>>,
     pub(crate) bound: Bound,
+    /// What rules that only report would have refused it for.
+    pub(crate) would_deny: Vec<WouldDeny>,
     pub(crate) rate_fields: Vec<(http::HeaderName, http::HeaderValue)>,
     pub(crate) grant: Option<Grant>,
     pub(crate) refusal: Option<Refusal>,
@@ -132,6 +134,7 @@ impl Ctx {
             cors: None,
             principal: None,
             bound: Bound::default(),
+            would_deny: Vec::new(),
             rate_fields: Vec::new(),
             grant: None,
             refusal: None,
@@ -180,14 +183,34 @@ impl Ctx {
 impl Ctx {
     /// Keeps what was learnt for the answer and the record.
     pub(crate) fn note_decision(&mut self, decision: Decision) -> Verdict {
-        let Decision { verdict, route, cors, principal, bound, standings } = decision;
+        let Decision { verdict, route, cors, principal, bound, standings, would_deny } = decision;
         self.bound = bound;
+        self.would_deny = would_deny;
         self.rate_fields = portcullis_policy::limits::fields(&standings);
         self.route = route;
         self.cors = cors;
         self.principal = principal;
         self.answered = stages::is_own_answer(&verdict);
         verdict
+    }
+
+    /// Why `size` bytes of the client's body are too many; what is only reported is noted, once.
+    pub(crate) fn judge_size(&mut self, size: u64) -> Result<(), Denial> {
+        let rules = self.route.as_ref().map(|route| &route.body);
+        let maximum = rules.map_or(0, |rules| rules.maximum);
+        if size <= maximum {
+            return Ok(());
+        }
+        let denial = Denial::BodyTooLarge { maximum };
+        let report = rules.and_then(|rules| Some((rules.report_only.as_ref()?, rules.origin)));
+        let Some((_, origin)) = report.filter(|(report, _)| report.is_active()) else {
+            return Err(denial);
+        };
+        let would = WouldDeny { refusal: denial.into(), origin };
+        if !self.would_deny.contains(&would) {
+            self.would_deny.push(would);
+        }
+        Ok(())
     }
 
     /// Why it got no answer, where the guard ended it.

@@ -227,9 +227,10 @@ impl ProxyHttp for Gateway {
             ctx.body_ended = true;
             ctx.watch.set_rate(None);
         }
-        let maximum = ctx.route.as_ref().map_or(0, |route| route.body.maximum);
-        if ctx.body_in > maximum && !ctx.is_tunnel() {
-            ctx.pending = Some(Denial::BodyTooLarge { maximum }.into());
+        if !ctx.is_tunnel()
+            && let Err(denial) = ctx.judge_size(ctx.body_in)
+        {
+            ctx.pending = Some(denial.into());
             return Err(Error::explain(ErrorType::HTTPStatus(413), "body too large"));
         }
         if !ctx.streaming && ctx.remaining().is_zero() {

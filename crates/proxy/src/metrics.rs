@@ -7,6 +7,8 @@ use prometheus::{
     Opts, Registry, Result,
 };
 
+use portcullis_core::Denial;
+
 pub use crate::metrics::api_keys::KeyMetrics;
 pub use crate::metrics::certificates::{CertificateFacts, CertificateMetrics};
 pub use crate::metrics::dpop::DpopMetrics;
@@ -59,6 +61,8 @@ pub struct RequestMetrics {
     pub duration: HistogramVec,
     /// `gateway_denials_total{code}`.
     pub denials: IntCounterVec,
+    /// `gateway_would_deny_total{route,code}`.
+    pub would_deny: IntCounterVec,
 }
 
 /// Of issuers' keys, all by `issuer`.
@@ -182,12 +186,22 @@ impl Metrics {
         }
     }
 
+    /// Counts the refusals that were not given, by code.
+    pub fn count_trials(&self, route: &str, codes: impl Iterator<Item = &'static str>) {
+        for code in codes {
+            self.requests.would_deny.with_label_values(&[route, code]).inc();
+        }
+    }
+
     /// Drops what was counted for a route that is no more.
     pub fn forget_route(&self, route: &str) {
         for class in CLASSES {
             self.requests.answered.remove_label_values(&[route, class]).ok();
         }
         self.requests.duration.remove_label_values(&[route]).ok();
+        for denial in Denial::samples() {
+            self.requests.would_deny.remove_label_values(&[route, denial.code()]).ok();
+        }
     }
 
     /// Drops what was counted for a limit that is no more.
@@ -248,6 +262,11 @@ impl RequestMetrics {
                 "gateway_denials_total",
                 "Requests refused, by code.",
                 &["code"],
+            )?,
+            would_deny: make.counters(
+                "gateway_would_deny_total",
+                "Refusals that rules which only report did not give.",
+                &["route", "code"],
             )?,
         })
     }

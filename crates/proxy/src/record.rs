@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portcullis_core::{Refusal, Timestamp};
 use portcullis_edge::Refused;
-use portcullis_policy::Pipeline;
+use portcullis_policy::{Pipeline, WouldDeny};
 use serde::Serialize;
 
 use crate::ctx::Ctx;
@@ -73,6 +73,9 @@ pub struct Record {
     pub bytes_in: u64,
     /// Bytes of the answer's body sent.
     pub bytes_out: u64,
+    /// What rules that only report would have refused it for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub would_deny: Vec<WouldDenied>,
     /// Whether it was a preflight.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub preflight: bool,
@@ -83,6 +86,29 @@ pub struct Record {
     took: Duration,
     #[serde(skip)]
     stages: Kept,
+}
+
+/// A refusal that was not given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WouldDenied {
+    /// Its code.
+    pub code: &'static str,
+    /// Why, for operators.
+    pub reason: String,
+    /// The line that would have decided: `FILE:LINE`.
+    pub rule: String,
+}
+
+impl WouldDenied {
+    fn of(ctx: &Ctx) -> Vec<Self> {
+        let file = &ctx.serving.pipeline.lines.file;
+        let told = |WouldDeny { refusal, origin }: &WouldDeny| Self {
+            code: refusal.code(),
+            reason: refusal.reason().into_owned(),
+            rule: origin.place(file),
+        };
+        ctx.would_deny.iter().map(told).collect()
+    }
 }
 
 /// A record with its stages, as `/decisions` gives it.
@@ -106,6 +132,8 @@ pub struct Wanted {
     pub status: Option<u16>,
     /// Those that were refused, or were not.
     pub refused: Option<bool>,
+    /// Those that rules on trial would have refused, or would not.
+    pub would_deny: Option<bool>,
 }
 
 impl Wanted {
@@ -116,6 +144,7 @@ impl Wanted {
             && same(&self.route, &record.route)
             && self.status.is_none_or(|status| status == record.status)
             && self.refused.is_none_or(|refused| refused != record.code.is_empty())
+            && self.would_deny.is_none_or(|would| would != record.would_deny.is_empty())
     }
 }
 
@@ -173,6 +202,7 @@ impl Record {
             tries: ctx.tries,
             bytes_in: ctx.body_in,
             bytes_out: ctx.body_out,
+            would_deny: WouldDenied::of(ctx),
             preflight: ctx.preflight,
             aborted: ctx.aborted || !ctx.finished || ctx.status.is_none(),
             took,
@@ -206,6 +236,7 @@ impl Record {
             tries: 0,
             bytes_in: 0,
             bytes_out: 0,
+            would_deny: Vec::new(),
             preflight: false,
             aborted: false,
             took: *lasted,
@@ -265,9 +296,12 @@ impl Recorder {
     /// Writes one record to all of them.
     pub fn record(&self, record: &Record) {
         self.metrics.count(&record.route, record.status, record.code, record.took);
+        self.metrics.count_trials(&record.route, record.would_deny.iter().map(|one| one.code));
         if let Ok(line) = serde_json::to_string(record) {
             if !record.code.is_empty() {
-                self.sink.audit(audit_line(&line));
+                self.sink.audit(audit_line("denial", &line));
+            } else if !record.would_deny.is_empty() {
+                self.sink.audit(audit_line("would_deny", &line));
             }
             self.sink.access(line);
         }
@@ -277,6 +311,6 @@ impl Recorder {
 }
 
 /// The access line with the word that tells audit events apart.
-fn audit_line(access: &str) -> String {
-    format!("{{\"event\":\"denial\",{}", access.strip_prefix('{').unwrap_or(access))
+fn audit_line(event: &str, access: &str) -> String {
+    format!("{{\"event\":\"{event}\",{}", access.strip_prefix('{').unwrap_or(access))
 }

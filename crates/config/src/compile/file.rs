@@ -57,6 +57,7 @@ impl File {
             cors,
             identity,
             routes,
+            report_only,
             admin,
             telemetry,
         } = self;
@@ -64,7 +65,8 @@ impl File {
         let listeners = listeners::compile(listeners, context, problems);
         let edge = Edge { connections, hosts, certificates, clients };
         let edge = edge.compile(listeners.as_deref(), context, problems);
-        let declared = Declared { issuers, api_keys, policies, limits, cors, upstreams };
+        let declared =
+            Declared { issuers, api_keys, policies, limits, cors, upstreams, report_only };
         let sections = declared.compile(context, problems);
         let plans = listeners.as_deref().unwrap_or_default();
         let operators = Operators { state, admin, telemetry }.compile(plans, context, problems);
@@ -92,6 +94,7 @@ impl File {
             issuers: issuers.into_iter().map(|(name, terms)| (name, terms.issuer)).collect(),
             limiters,
             slots,
+            trials: sections.reports.trials,
             upstreams: sections.upstreams.into_compiled(),
             state: operators.state?,
             identity: served.identity,

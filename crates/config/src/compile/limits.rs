@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use portcullis_limit::{Limiter, Quota, Slots};
-use portcullis_policy::{Origin, PrincipalKey};
+use portcullis_policy::{Origin, PrincipalKey, ReportOnly};
 
 use crate::at::At;
 use crate::compile::Context;
@@ -25,6 +25,8 @@ pub(super) struct Limit {
     pub(super) counter: Counter,
     pub(super) key: Key,
     pub(super) origin: Origin,
+    /// Where it only reports.
+    pub(super) report_only: Option<ReportOnly>,
 }
 
 /// What a limit counts.
@@ -67,7 +69,7 @@ impl raw::Limit {
         let amount = Amount { rate, burst, concurrent }.compile(at, problems);
         let (name, key) = (name?, key?);
         let counter = amount?.counter(&name, maximum_keys, context);
-        Some((name, Limit { counter, key, origin: context.origin(at) }))
+        Some((name, Limit { counter, key, origin: context.origin(at), report_only: None }))
     }
 }
 

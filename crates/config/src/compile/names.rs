@@ -48,6 +48,27 @@ impl<T> Named<T> {
         Self { what, declared, compiled: HashMap::new() }
     }
 
+    /// For names that were found in some other way.
+    pub(crate) fn declaring(what: &'static str, declared: Vec<String>) -> Self {
+        Self { what, declared, compiled: HashMap::new() }
+    }
+
+    /// Whether `name`, used at `at`, is declared at all; a name that is not is a mistake.
+    pub(crate) fn declares(&self, name: &str, at: &At, problems: &mut Problems) -> bool {
+        let declared = self.declared.iter().any(|declared| declared == name);
+        if !declared {
+            self.find(name, at, problems);
+        }
+        declared
+    }
+
+    /// Changes what was compiled, if it was.
+    pub(crate) fn change(&mut self, name: &str, change: impl FnOnce(&mut T)) {
+        if let Some(value) = self.compiled.get_mut(name) {
+            change(value);
+        }
+    }
+
     /// Adds what was compiled, if it was.
     pub(crate) fn extend(&mut self, compiled: Option<(Arc<str>, T)>) {
         if let Some((name, value)) = compiled {

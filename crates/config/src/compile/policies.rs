@@ -9,6 +9,7 @@ use crate::at::At;
 use crate::compile::Context;
 use crate::compile::check::{is_name, non_empty};
 use crate::compile::names::Named;
+use crate::compile::sections::Sections;
 use crate::problem::{Problem, Problems};
 use crate::read::{Entries, Items};
 use crate::yaml::inner::inner;
@@ -79,7 +80,7 @@ fn problem(mistake: Mistake, at: &At, text: &str, context: &Context<'_>) -> Prob
 pub(super) fn of_route(
     raw: Items<String>,
     at: &At,
-    policies: &Named<Arc<Policy>>,
+    sections: &Sections,
     variables: Option<&Arc<PathVariables>>,
     problems: &mut Problems,
 ) -> Option<Vec<RoutePolicy>> {
@@ -91,7 +92,8 @@ pub(super) fn of_route(
             sound = false;
             continue;
         }
-        let (Some(policy), Some(variables)) = (policies.find(&name, &at, problems), variables)
+        let (Some(policy), Some(variables)) =
+            (sections.policies.find(&name, &at, problems), variables)
         else {
             sound = false;
             continue;
@@ -109,7 +111,7 @@ pub(super) fn of_route(
             sound = false;
         }
         let (policy, variables) = (Arc::clone(policy), Arc::clone(variables));
-        all.push(RoutePolicy { policy, variables });
+        all.push(RoutePolicy { policy, variables, report_only: sections.reports.policy(&name) });
     }
     if all.len() > MOST_OF_A_ROUTE {
         let message = format!("more than {MOST_OF_A_ROUTE} policies");

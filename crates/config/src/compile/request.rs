@@ -43,7 +43,8 @@ pub(super) fn body(
         Some((at, types)) => media_types(types, &at, problems)?,
         None => Vec::new(),
     };
-    Some(BodyRules { maximum: maximum.map_or(MAXIMUM, |(_, size)| size.bytes()), types, origin })
+    let maximum = maximum.map_or(MAXIMUM, |(_, size)| size.bytes());
+    Some(BodyRules { maximum, types, origin, report_only: None })
 }
 
 fn media_types(raw: Items<String>, at: &At, problems: &mut Problems) -> Option<Vec<MediaType>> {

@@ -17,20 +17,20 @@ pub(super) struct RouteLimits {
 }
 
 impl RouteLimits {
-    fn add(&mut self, Limit { counter, key, origin }: Limit) {
+    fn add(&mut self, Limit { counter, key, origin, report_only }: Limit) {
         match (counter, key) {
             (Counter::Rate(limiter), Key::Address) => {
-                self.by_address.push(AddressLimit { limiter, origin });
+                self.by_address.push(AddressLimit { limiter, origin, report_only });
             }
             (Counter::Rate(limiter), Key::Principal(key)) => {
-                self.by_principal.push(PrincipalLimit { limiter, key, origin });
+                self.by_principal.push(PrincipalLimit { limiter, key, origin, report_only });
             }
             (Counter::Slots(slots), key) => {
                 let key = match key {
                     Key::Address => SlotKey::Address,
                     Key::Principal(key) => SlotKey::Principal(key),
                 };
-                self.concurrent.push(ConcurrentLimit { slots, key, origin });
+                self.concurrent.push(ConcurrentLimit { slots, key, origin, report_only });
             }
         }
     }

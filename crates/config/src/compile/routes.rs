@@ -52,6 +52,7 @@ pub(super) fn compile(
         let Some(compiled) = route.compile(&at, known, context, problems) else { continue };
         check_certificates(&compiled.route, &compiled.hosts, known.hosts, &at, context, problems);
         let Compiled { route, pattern, hosts } = compiled;
+        let route = Arc::new(known.sections.reports.on_trial(route));
         if names.contains(&route.name) {
             let message = format!("there are two routes with the name `{}`", route.name);
             let problem = Problem::new(at.key("name"), message);
@@ -75,7 +76,7 @@ fn conflict(error: &TableError, at: &At) -> Problem {
 }
 
 struct Compiled {
-    route: Arc<Route>,
+    route: Route,
     pattern: PathPattern,
     hosts: Vec<usize>,
 }
@@ -160,7 +161,7 @@ impl raw::Route {
             response_headers: Arc::new(headers?),
             forward,
         };
-        Some(Compiled { route: Arc::new(route), pattern: pattern?, hosts: hosts? })
+        Some(Compiled { route, pattern: pattern?, hosts: hosts? })
     }
 }
 
@@ -202,8 +203,7 @@ impl Demand {
         let access = access.and_then(|mut raw| {
             let policies_at = access_at.key("policies");
             let policies = raw.take_policies().map(|names| {
-                let (all, variables) = (&sections.policies, variables.as_ref());
-                policies::of_route(names, &policies_at, all, variables, problems)
+                policies::of_route(names, &policies_at, sections, variables.as_ref(), problems)
             });
             let mut access = raw.compile(&access_at, sections, context, problems)?;
             if let (Access::AnyOf(demand), Some(policies)) = (&mut access, policies) {

@@ -13,10 +13,12 @@ use crate::compile::check::non_empty;
 use crate::compile::issuers::IssuerTerms;
 use crate::compile::limits::{Counter, Limit};
 use crate::compile::names::Named;
+use crate::compile::report_only::Reports;
 use crate::compile::unused::note_unused;
-use crate::compile::{Context, api_keys, policies};
+use crate::compile::{Context, api_keys, policies, report_only};
 use crate::problem::Problems;
 use crate::raw::api_keys::ApiKeys;
+use crate::raw::report_only as raw;
 use crate::raw::{cors, issuers, limits, upstreams};
 use crate::read::{Entries, Items};
 use crate::snapshot::FLOOD_GUARD;
@@ -30,6 +32,8 @@ pub(super) struct Sections {
     pub(super) limits: Named<Limit>,
     pub(super) cors: Named<Arc<CorsPolicy>>,
     pub(super) upstreams: Named<Arc<UpstreamSettings>>,
+    /// What only reports.
+    pub(super) reports: Reports,
 }
 
 /// The sections as they are written.
@@ -40,13 +44,14 @@ pub(super) struct Declared {
     pub(super) limits: Items<limits::Limit>,
     pub(super) cors: Items<cors::Cors>,
     pub(super) upstreams: Option<Items<upstreams::Upstream>>,
+    pub(super) report_only: Items<raw::ReportOnly>,
 }
 
 impl Declared {
     /// Compiles the sections; entries with mistakes are declared all the same.
     pub(super) fn compile(self, context: &Context<'_>, problems: &mut Problems) -> Sections {
         note_unused(context.tree, problems);
-        let Self { issuers, api_keys: keys, policies, limits, cors, upstreams } = self;
+        let Self { issuers, api_keys: keys, policies, limits, cors, upstreams, report_only } = self;
         let (root, tree) = (At::root(), context.tree);
         let mut all = Sections {
             issuers: Named::new("issuer", "issuers", tree, problems),
@@ -55,6 +60,7 @@ impl Declared {
             limits: Named::new("limit", "limits", tree, problems),
             cors: Named::new("cors policy", "cors", tree, problems),
             upstreams: Named::new("upstream", "upstreams", tree, problems),
+            reports: Reports::default(),
         };
         for (at, raw) in issuers.into_at(&root.key("issuers")) {
             all.issuers.extend(raw.compile(&at, context, problems));
@@ -66,6 +72,9 @@ impl Declared {
             all.cors.extend(raw.compile(&at, context, problems));
         }
         policies::compile(policies, &mut all.policies, context, problems);
+        all.reports =
+            report_only::compile(report_only, &all.limits, &all.policies, context, problems);
+        all.reports.mark(&mut all.limits);
         let at = root.key("upstreams");
         let upstreams = problems.required(&root, "upstreams", upstreams);
         let upstreams = upstreams.and_then(|list| non_empty(list, &at, problems));

@@ -15,6 +15,7 @@ use crate::raw::identity::Identity;
 use crate::raw::issuers::Issuer;
 use crate::raw::limits::Limit;
 use crate::raw::listeners::Listener;
+use crate::raw::report_only::ReportOnly;
 use crate::raw::routes::Route;
 use crate::raw::state::State;
 use crate::raw::telemetry::Telemetry;
@@ -67,6 +68,9 @@ pub struct File {
     /// What is served, to whom, and from where.
     #[schemars(required)]
     pub routes: Option<Items<Route>>,
+    /// What is decided and recorded, but forwarded, until its end. Default: nothing.
+    #[serde(skip_serializing_if = "Items::is_empty")]
+    pub report_only: Items<ReportOnly>,
     /// The listeners for operators.
     pub admin: Admin,
     /// What is written down.

@@ -7,7 +7,7 @@ use portcullis_config::{LoadOptions, check_text};
 use crate::options;
 
 /// Paths of what later versions bring, in the order of the file.
-const LATER: [&str; 14] = [
+const LATER: [&str; 13] = [
     "state.when_unreachable",
     "secrets",
     "logins",
@@ -21,7 +21,6 @@ const LATER: [&str; 14] = [
     "routes[3].request.uploads",
     "scanners",
     "telemetry.traces",
-    "report_only",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "whether the test may be skipped")]

@@ -13,7 +13,7 @@ use super::mistake::Mistake;
 use super::parse::parse;
 use super::path::PathVariables;
 use super::reason::reason;
-use crate::Origin;
+use crate::{Origin, ReportOnly};
 
 /// Compiles policies. One for all of a file: what they have in common is kept once.
 pub struct Compiler {
@@ -45,6 +45,8 @@ pub struct RoutePolicy {
     pub policy: Arc<Policy>,
     /// Where the variables of the route's path stand.
     pub variables: Arc<PathVariables>,
+    /// Where it only reports.
+    pub report_only: Option<ReportOnly>,
 }
 
 /// What a policy says of a request.

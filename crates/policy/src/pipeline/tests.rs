@@ -118,7 +118,7 @@ fn route(name: &str, methods: &[&str], access: Access) -> Route {
         concurrent_limits: Vec::new(),
         upgrade: Vec::new(),
         cors: RouteCors::Off,
-        body: BodyRules { maximum: 100, types: Vec::new(), origin: Origin(11) },
+        body: BodyRules { maximum: 100, types: Vec::new(), origin: Origin(11), report_only: None },
         timeouts: RouteTimeouts { total: Duration::from_mins(1) },
         response_headers: Arc::new(HeaderPolicy::default()),
         forward: Forward {
@@ -381,17 +381,20 @@ async fn limits_by_address_come_before_the_token_and_by_principal_after() {
     let access =
         Access::AnyOf(Demand { tokens: vec![way], origin: Origin(19), ..Demand::default() });
     let mut api = route("api", &["GET"], access);
-    api.address_limits = vec![AddressLimit { limiter: limiter("address", 4), origin: Origin(5) }];
+    api.address_limits =
+        vec![AddressLimit { limiter: limiter("address", 4), origin: Origin(5), report_only: None }];
     api.principal_limits = vec![
         PrincipalLimit {
             limiter: limiter("tenant", 3),
             key: PrincipalKey::Claim(vec!["tenant".into()]),
             origin: Origin(7),
+            report_only: None,
         },
         PrincipalLimit {
             limiter: limiter("principal", 2),
             key: PrincipalKey::Principal,
             origin: Origin(6),
+            report_only: None,
         },
     ];
     let mut rules = pipeline(vec![("/api", api)]);
@@ -540,7 +543,8 @@ async fn preflights_are_answered_before_the_token_and_not_counted() {
     let policy = Arc::new(web());
     let mut api = route("api", &["PUT"], access());
     api.cors = RouteCors::Policy(Arc::clone(&policy));
-    api.address_limits = vec![AddressLimit { limiter: limiter("address", 1), origin: Origin(5) }];
+    api.address_limits =
+        vec![AddressLimit { limiter: limiter("address", 1), origin: Origin(5), report_only: None }];
     let mut app = route("app", &["PUT"], access());
     app.cors = RouteCors::App;
     app.clients = Some(ClientRules {
@@ -615,6 +619,7 @@ async fn each_principal_has_a_bucket_of_its_own() {
         limiter: limiter("principal", 1),
         key: PrincipalKey::Principal,
         origin: Origin(6),
+        report_only: None,
     }];
     let rules = pipeline(vec![("/api", api)]);
     let ask = |subject| get("/api").bearer(&idp.token(subject, "", &[]));
@@ -714,7 +719,8 @@ async fn socket_rules(cors: RouteCors) -> (Pipeline, String) {
     socket.cors = cors;
     let slots = portcullis_limit::Slots::new("open".into(), NonZeroU32::MIN, 10);
     let key = crate::SlotKey::Principal(PrincipalKey::Principal);
-    socket.concurrent_limits = vec![crate::ConcurrentLimit { slots, key, origin: Origin(8) }];
+    socket.concurrent_limits =
+        vec![crate::ConcurrentLimit { slots, key, origin: Origin(8), report_only: None }];
     let token = idp.token("u1", "", &[]);
     (pipeline(vec![("/ws", socket)]), token)
 }

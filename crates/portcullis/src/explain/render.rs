@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use portcullis_config::snapshot::Snapshot;
-use portcullis_policy::{Grant, Verdict};
+use portcullis_policy::{Grant, Verdict, WouldDeny};
 use portcullis_proxy::Redaction;
 use serde_json::{Value, json};
 
@@ -59,7 +59,7 @@ impl<'e> Explanation<'e> {
             writeln!(text, "{}", line.trim_end()).ok();
         }
         writeln!(text, "\n{}{}", self.outcome(), self.route()).ok();
-        for line in self.more() {
+        for line in self.more().into_iter().chain(self.reported()) {
             writeln!(text, "{line}").ok();
         }
         text.trim_end().to_owned()
@@ -83,6 +83,10 @@ impl<'e> Explanation<'e> {
             say("code", refusal.code().into());
             say("reason", refusal.reason().into());
             say("rule", self.tried.rule().into());
+        }
+        let reported = self.reported();
+        if !reported.is_empty() {
+            say("would_deny", reported.into());
         }
         if let Some(route) = self.tried.route() {
             let rule = route.origin.place(&self.snapshot.pipeline.lines.file);
@@ -131,6 +135,18 @@ impl<'e> Explanation<'e> {
         let Some(route) = self.tried.route() else { return String::new() };
         let place = route.origin.place(&self.snapshot.pipeline.lines.file);
         format!(", route {} [{place}]", route.name)
+    }
+
+    /// What rules on trial would have refused it for.
+    fn reported(&self) -> Vec<String> {
+        let Ok(decision) = &self.tried.outcome else { return Vec::new() };
+        let line = |one: &WouldDeny| {
+            let (status, code, reason) =
+                (one.refusal.status(), one.refusal.code(), one.refusal.reason());
+            let place = one.origin.place(&self.snapshot.pipeline.lines.file);
+            format!("only reported: {status} {code} ({reason}) [{place}]")
+        };
+        decision.would_deny.iter().map(line).collect()
     }
 
     fn more(&self) -> Vec<String> {
