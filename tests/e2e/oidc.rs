@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use portcullis_testkit::{Client, Issuer, Process, Request, tools, until};
+use portcullis_testkit::{Answer, Client, Issuer, Process, Request, tools, until};
 
 use crate::world::{BASE, HOSTS, UPSTREAMS, World};
 
@@ -19,6 +19,10 @@ routes:
   - {name: write, path: /write, access: {any_of: [{issuer: provider, scopes: [orders:write]}]}, forward: {upstream: u}}
 "#;
 
+/// `robot:robot-secret-robot-secret-robot-secret`.
+const ROBOT: &str = "cm9ib3Q6cm9ib3Qtc2VjcmV0LXJvYm90LXNlY3JldC1yb2JvdC1zZWNyZXQ=";
+
+/// The provider, which lives as long as its test.
 pub(crate) struct Provider {
     _process: Process,
     pub(crate) client: Client,
@@ -28,12 +32,17 @@ pub(crate) struct Provider {
 
 impl Provider {
     pub(crate) fn start() -> Option<Self> {
+        Self::with(&[])
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) fn with(environment: &[(String, String)]) -> Option<Self> {
         let (node, packages) = tools::node()?;
         let script = tools::workspace().join("tests/e2e/parties/oidc.mjs");
         // Packages are found beside the script, so it runs from where they are.
         let copy = packages.join("oidc.mjs");
         std::fs::copy(script, &copy).expect("the script can be copied");
-        let process = Process::start(&node, &[copy], &packages, &[]);
+        let process = Process::start(&node, &[copy], &packages, environment);
         let url = until(Duration::from_mins(1), "the provider is up", || {
             assert!(process.exit_code().is_none(), "{}", process.stderr().join("\n"));
             process.stdout().iter().find_map(|line| line.strip_prefix("issuer ").map(str::to_owned))
@@ -45,16 +54,36 @@ impl Provider {
 
     /// A token by the client credentials grant.
     #[track_caller]
-    fn token(&self, scope: &str) -> String {
-        // robot:robot-secret-robot-secret-robot-secret
-        let basic = "cm9ib3Q6cm9ib3Qtc2VjcmV0LXJvYm90LXNlY3JldC1yb2JvdC1zZWNyZXQ=";
-        let request =
-            Request::post("/token", format!("grant_type=client_credentials&scope={scope}"))
-                .host(&self.host)
-                .field("authorization", format!("Basic {basic}"))
-                .field("content-type", "application/x-www-form-urlencoded");
+    pub(crate) fn token(&self, scope: &str) -> String {
+        self.granted(format!("grant_type=client_credentials&scope={scope}"))
+    }
+
+    /// A token for `resource`: opaque for `urn:opaque-api`, else a JWT.
+    #[track_caller]
+    pub(crate) fn token_for(&self, resource: &str, scope: &str) -> String {
+        self.granted(format!("grant_type=client_credentials&scope={scope}&resource={resource}"))
+    }
+
+    #[track_caller]
+    fn granted(&self, form: String) -> String {
+        let answer = self.post("/token", ROBOT, form);
+        answer.json()["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Ends a token of the client `robot`.
+    pub(crate) fn revoke(&self, token: &str) {
+        self.post("/token/revocation", ROBOT, format!("token={token}"));
+    }
+
+    #[track_caller]
+    fn post(&self, path: &str, basic: &str, form: String) -> Answer {
+        let request = Request::post(path, form)
+            .host(&self.host)
+            .field("authorization", format!("Basic {basic}"))
+            .field("content-type", "application/x-www-form-urlencoded");
         let answer = self.client.send(&request);
-        answer.expect(200).json()["access_token"].as_str().expect("a token").to_owned()
+        answer.expect(200);
+        answer
     }
 
     fn rotate(&self) {

@@ -22,6 +22,7 @@ pub mod pipeline;
 mod policies;
 mod possession;
 pub mod report;
+pub mod resource_metadata;
 pub mod route;
 pub mod saw;
 mod shape;

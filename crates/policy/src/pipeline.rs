@@ -23,7 +23,7 @@ use crate::upgrade::admit_upgrade;
 use crate::{
     AllowedHost, Bound, Clients, CorsPolicy, Decision, FloodGuard, Grant, HeaderPolicy,
     HostAllowList, Lines, Origin, PreflightAnswer, Route, RouteCors, RouteTable, Stage, Trace,
-    Transport, UpgradeToken, Verdict, saw,
+    Transport, UpgradeToken, Verdict, resource_metadata, saw,
 };
 
 /// Everything that judges a request; immutable, one per snapshot.
@@ -73,7 +73,12 @@ impl Pipeline {
     ) -> Decision {
         let mut known = Known::default();
         let walk = self.walk(head, conn, client, trace, &mut known).await;
-        let verdict = walk.unwrap_or_else(Verdict::Deny);
+        let verdict = walk.unwrap_or_else(|mut refusal| {
+            if let Some(route) = &known.route {
+                self.routes.resources().name_in(&mut refusal, route, head);
+            }
+            Verdict::Deny(refusal)
+        });
         let Known { route, cors, principal, bound, tally } = known;
         let Tally { standings, would_deny } = tally;
         Decision { verdict, route, cors, principal, bound, standings, would_deny }
@@ -95,6 +100,9 @@ impl Pipeline {
         known.cors.clone_from(&self.default_cors);
         if let Some(redirect) = self.transport.admit(head, conn, arrival, trace)? {
             return Ok(Verdict::Redirect(redirect));
+        }
+        if let Some(verdict) = self.tell_metadata(host, head, &key, trace, known)? {
+            return Ok(verdict);
         }
         let route = match self.admit_route(host, head, client, trace, known)? {
             Routed::Answer(verdict) => return Ok(verdict),
@@ -178,6 +186,35 @@ impl Pipeline {
     /// redirects hands nothing on, and sends clients where they are asked.
     fn fits_clients(&self, host: AllowedHost, conn: &ConnMeta) -> bool {
         self.transport.is_redirect(&conn.listener) || self.hosts.fits(host, conn)
+    }
+
+    /// What a resource's metadata say (RFC 9728), where they are asked for and no route of the file is
+    /// at their very place. Any page may read them: they are for clients that have no token yet.
+    fn tell_metadata<T: Trace>(
+        &self,
+        host: AllowedHost,
+        head: &Head<'_>,
+        key: &[u8],
+        trace: &mut T,
+        known: &mut Known,
+    ) -> Result<Option<Verdict>, Refusal> {
+        let path = head.path.as_str();
+        let Some(found) = self.routes.resources().find(host, path) else { return Ok(None) };
+        if self.routes.is_said(host, path) {
+            return Ok(None);
+        }
+        known.cors = None;
+        trace.note(Stage::Route, found.route.origin, || format!("metadata of {path}"));
+        admit_address_limits(found.route, key, trace, &mut known.tally)?;
+        if is_preflight(head.method, head.headers) {
+            let fields = resource_metadata::preflight_fields();
+            return Ok(Some(Verdict::Preflight(PreflightAnswer { fields })));
+        }
+        if !resource_metadata::is_read(head.method) {
+            let allow = vec![Method::GET, Method::HEAD];
+            return Err(Denial::MethodNotAllowed { allow }.into());
+        }
+        Ok(Some(Verdict::Metadata(found.document(head).to_string())))
     }
 
     fn admit_route<T: Trace>(

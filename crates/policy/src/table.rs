@@ -7,6 +7,7 @@ use http::Method;
 use portcullis_core::CanonicalPath;
 use thiserror::Error;
 
+use crate::resource_metadata::Resources;
 use crate::{AllowedHost, Route};
 
 /// Why a route cannot stand in the table. The file must be mended.
@@ -126,6 +127,16 @@ impl PathPattern {
         self.rest.as_deref().map(|name| (name, self.segments.len()))
     }
 
+    /// What stands before its first variable, without a slash at the end; empty for the root.
+    pub(crate) fn before_variables(&self) -> String {
+        let literals = self.segments.iter().map_while(|segment| match segment {
+            Segment::Literal(literal) => Some(&**literal),
+            Segment::Variable(_) => None,
+        });
+        let path: String = literals.flat_map(|literal| ["/", literal]).collect();
+        path.trim_end_matches('/').to_owned()
+    }
+
     /// Whether every path it matches begins with `prefix` and goes on with `/` or ends there.
     pub fn starts_with(&self, prefix: &str) -> bool {
         let mut wanted = prefix.trim_start_matches('/').split('/');
@@ -236,6 +247,7 @@ impl Cell {
 pub struct RouteTable {
     hosts: Vec<Node>,
     names: BTreeSet<Arc<str>>,
+    resources: Resources,
 }
 
 impl RouteTable {
@@ -250,6 +262,20 @@ impl RouteTable {
         self.hosts.iter().enumerate().for_each(|(host, node)| node.visit(host, &mut found));
         found.sort_by_key(|listed| listed.route.origin.0);
         found
+    }
+
+    /// Whether the file has a route for this very path, and not only one that takes whatever comes.
+    pub(crate) fn is_said(&self, host: AllowedHost, path: &str) -> bool {
+        let mut node = self.hosts.get(host.index());
+        for segment in path.split('/').skip(1) {
+            node = node.and_then(|node| node.literals.get(segment));
+        }
+        node.is_some_and(|node| node.here.filled().is_some())
+    }
+
+    /// The resources whose metadata are told.
+    pub(crate) const fn resources(&self) -> &Resources {
+        &self.resources
     }
 
     /// Looks up a route.
@@ -294,8 +320,9 @@ pub struct RouteTableBuilder {
 impl RouteTableBuilder {
     /// For `hosts` entries of the allow-list.
     pub fn new(hosts: usize) -> Self {
+        let resources = Resources::new(hosts);
         let hosts = std::iter::repeat_with(Node::default).take(hosts).collect();
-        Self { table: RouteTable { hosts, names: BTreeSet::new() } }
+        Self { table: RouteTable { hosts, names: BTreeSet::new(), resources } }
     }
 
     /// Adds `route` at `pattern` for the entry `host` of the allow-list.
@@ -316,6 +343,7 @@ impl RouteTableBuilder {
         }
         cell.routes.push(Arc::clone(route));
         self.table.names.insert(Arc::clone(&route.name));
+        self.table.resources.add(host, pattern, route);
         Ok(())
     }
 

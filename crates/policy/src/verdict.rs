@@ -75,6 +75,8 @@ pub enum Verdict {
     Deny(Refusal),
     /// Forward, with this leave.
     Forward(Grant),
+    /// Tell about the resource: 200 with this JSON document (RFC 9728).
+    Metadata(String),
     /// Answer the preflight.
     Preflight(PreflightAnswer),
     /// Send the client to https.

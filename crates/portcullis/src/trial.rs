@@ -64,6 +64,8 @@ pub(crate) enum Word {
     Allow,
     /// Refused.
     Deny,
+    /// A resource's metadata are told.
+    Metadata,
     /// A preflight is answered.
     Preflight,
     /// Sent to https.
@@ -76,6 +78,7 @@ impl Word {
         match self {
             Self::Allow => "allow",
             Self::Deny => "deny",
+            Self::Metadata => "metadata",
             Self::Preflight => "preflight",
             Self::Redirect => "redirect",
         }
@@ -198,6 +201,7 @@ impl Tried {
     pub(crate) fn word(&self) -> Word {
         match self.outcome.as_ref().map(|decision| &decision.verdict) {
             Ok(Verdict::Forward(_)) => Word::Allow,
+            Ok(Verdict::Metadata(_)) => Word::Metadata,
             Ok(Verdict::Preflight(_)) => Word::Preflight,
             Ok(Verdict::Redirect(_)) => Word::Redirect,
             Ok(Verdict::Deny(_)) | Err(_) => Word::Deny,
@@ -243,15 +247,17 @@ impl Tried {
             }
             let decided = match end {
                 Word::Deny if index == last => "refused",
-                Word::Preflight | Word::Redirect if index == last => "answered",
-                Word::Allow | Word::Deny | Word::Preflight | Word::Redirect => "passed",
+                Word::Metadata | Word::Preflight | Word::Redirect if index == last => "answered",
+                Word::Allow | Word::Deny | Word::Metadata | Word::Preflight | Word::Redirect => {
+                    "passed"
+                }
             };
             let (name, saw, rule) = (note.stage.name(), note.saw.clone(), self.place(note));
             told.push(Told { stage: name, decided, saw, rule });
         }
         told.extend(before.map(|stage| match end {
             Word::Allow => self.passed_over(stage),
-            Word::Deny | Word::Preflight | Word::Redirect => Told {
+            Word::Deny | Word::Metadata | Word::Preflight | Word::Redirect => Told {
                 stage: stage.name(),
                 decided: "not reached",
                 saw: String::new(),

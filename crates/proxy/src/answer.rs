@@ -58,6 +58,20 @@ pub(crate) async fn preflight(
     write(session, ctx, answer, Vec::new(), close).await
 }
 
+/// Tells about a resource (RFC 9728 §3.2), to whichever page asks.
+pub(crate) async fn metadata(
+    session: &mut Session,
+    ctx: &mut Ctx,
+    document: String,
+) -> pingora::Result<()> {
+    let close = ctx.request.as_ref().is_none_or(|request| request.has_body);
+    let mut answer = ResponseHeader::build(200, Some(16))?;
+    answer.insert_header(header::CONTENT_TYPE, "application/json")?;
+    answer.insert_header(header::CACHE_CONTROL, "max-age=60")?;
+    answer.insert_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")?;
+    write(session, ctx, answer, document.into_bytes(), close).await
+}
+
 /// Sends the client to https: 308, and no body. Nobody may keep it: behind a proxy that ends TLS,
 /// one URL has this answer or the app's by how the client came to the proxy.
 pub(crate) async fn redirect(

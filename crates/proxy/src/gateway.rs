@@ -131,6 +131,9 @@ impl ProxyHttp for Gateway {
             Verdict::Preflight(given) => {
                 answer::preflight(session, ctx, given).await.map(|()| true)
             }
+            Verdict::Metadata(document) => {
+                answer::metadata(session, ctx, document).await.map(|()| true)
+            }
             Verdict::Redirect(to) => answer::redirect(session, ctx, to).await.map(|()| true),
             Verdict::Forward(grant) => {
                 ctx.manner = streams::manner(session, &grant);

@@ -157,5 +157,5 @@ fn identified(ctx: &Ctx) -> String {
 
 /// Whether the gateway answers by itself what it does not refuse.
 pub(crate) const fn is_own_answer(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Preflight(_) | Verdict::Redirect(_))
+    matches!(verdict, Verdict::Metadata(_) | Verdict::Preflight(_) | Verdict::Redirect(_))
 }

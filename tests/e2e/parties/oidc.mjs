@@ -70,7 +70,7 @@ let handler;
 function getResourceServerInfo(_context, resource) {
   const opaque = { accessTokenFormat: 'opaque' };
   return {
-    scope: 'orders:read orders:write',
+    scope: 'orders:read orders:write tools',
     audience: resource,
     accessTokenTTL: 300,
     ...(resource === OPAQUE ? opaque : { accessTokenFormat: 'jwt', jwt: { sign: { alg } } }),

@@ -248,13 +248,14 @@ impl Ask {
     }
 }
 
-/// `200` stands for leave to forward, `204` for an answered preflight.
+/// `200` stands for leave to forward, `204` for an answered preflight, `299` for metadata.
 fn status(decision: &Decision) -> (u16, &'static str) {
     match &decision.verdict {
         Verdict::Deny(refusal) => (refusal.status(), refusal.code()),
         Verdict::Forward(_) => (200, ""),
         Verdict::Preflight(_) => (204, ""),
         Verdict::Redirect(_) => (308, ""),
+        Verdict::Metadata(_) => (299, ""),
     }
 }
 

@@ -108,6 +108,9 @@ impl<'e> Explanation<'e> {
                 let pairs = pairs.map(|(n, v)| json!([n.as_str(), v.to_str().unwrap_or_default()]));
                 say("fields", pairs.collect::<Vec<_>>().into());
             }
+            Some(Verdict::Metadata(document)) => {
+                say("document", serde_json::from_str(document).unwrap_or_default());
+            }
             Some(Verdict::Deny(_)) | None => {}
         }
         serde_json::to_string_pretty(&whole).unwrap_or_default()
@@ -126,6 +129,7 @@ impl<'e> Explanation<'e> {
             (_, Some(Verdict::Redirect(redirect))) => {
                 format!("answered with 308 to {}", self.location(redirect.location.as_bytes()))
             }
+            (Word::Metadata, _) => "metadata of the resource answered with 200".to_owned(),
             (Word::Preflight, _) => "preflight answered with 204".to_owned(),
             _ => "forwarded".to_owned(),
         }
@@ -171,6 +175,7 @@ impl<'e> Explanation<'e> {
                 };
                 answer.fields.iter().map(line).collect()
             }
+            Some(Verdict::Metadata(document)) => vec![format!("  {document}")],
             Some(Verdict::Deny(_) | Verdict::Redirect(_)) | None => Vec::new(),
         }
     }
