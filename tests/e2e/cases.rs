@@ -172,6 +172,7 @@ struct Asked {
     case: String,
 }
 
+#[expect(clippy::too_many_lines, reason = "one kind of request after the other")]
 fn ask(index: usize, draw: &mut Draw, world: &World) -> Asked {
     let host = draw.of(&[
         "api.test",
@@ -278,10 +279,14 @@ fn a_thousand_requests_are_judged_live_as_the_cases_say() {
     for (one, said) in asked.iter().zip(said) {
         let answer = world.plain().from(&one.from).raw(&one.bytes);
         let id = answer.field("x-request-id").expect("an id").to_owned();
-        let line = world.gateway.access_line(&id);
+        let record = world.gateway.access_line(&id);
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let live =
-            (text(&line["code"]), text(&line["reason"]), text(&line["rule"]), text(&line["route"]));
+        let live = (
+            text(&record["code"]),
+            text(&record["reason"]),
+            text(&record["rule"]),
+            text(&record["route"]),
+        );
         let told =
             (text(&said["code"]), text(&said["reason"]), text(&said["rule"]), text(&said["route"]));
         kinds.insert(live.0.clone());

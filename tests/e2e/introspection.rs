@@ -17,12 +17,12 @@ const OPAQUE: &str = r#"
     introspection: {url: "@PARTNER@@PATH@", client_id: gate way, client_secret: "${PARTNER_SECRET}", cache: 1s, timeout: 2s}
 "#;
 
-const ROUTES: &str = r#"
+const ROUTES: &str = r"
 routes:
   - {name: opaque, path: /opaque, access: {any_of: [{issuer: partner, scopes: [orders:read]}]}, forward: {upstream: u, identity: {headers: {x-auth-subject: subject}}}}
   - {name: write, path: /write, access: {any_of: [{issuer: partner, scopes: [orders:write]}]}, forward: {upstream: u}}
   - {name: either, path: /either, access: {any_of: [{issuer: corporate}, {issuer: partner}]}, forward: {upstream: u, identity: {headers: {x-auth-subject: subject}}}}
-"#;
+";
 
 const SECRET: &str = "p@ss:w%rd+& of-the-gateway-p@ss:w%rd";
 

@@ -88,6 +88,7 @@ fn check_has_formats_and_advice() {
 }
 
 #[test]
+#[expect(clippy::cognitive_complexity, reason = "one command, looked at whole")]
 fn explain_runs_the_real_pipeline() {
     let issuer = Issuer::start();
     let keys = json!({ "keys": [issuer.key().jwk()] }).to_string();

@@ -50,6 +50,7 @@ static WORLD: LazyLock<World> =
 
 /// The codes that would have refused, and the whole line of the access log.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "shorter where it is called")]
 fn spared(request: Request) -> (Vec<String>, Value) {
     let answer = WORLD.plain().send(&request);
     answer.expect(200);
@@ -121,8 +122,8 @@ fn policies_and_limits_by_principal_are_recorded_in_their_order() {
 fn requests_at_once_are_let_through() {
     let mut held = TcpStream::connect(WORLD.gateway.address("plain")).expect("a connection");
     // Its body never ends, so that it is being served.
-    let head = "POST /slots HTTP/1.1\r\nhost: api.test\r\ncontent-length: 5\r\n\r\n12";
-    held.write_all(head.as_bytes()).expect("a request");
+    let begun = "POST /slots HTTP/1.1\r\nhost: api.test\r\ncontent-length: 5\r\n\r\n12";
+    held.write_all(begun.as_bytes()).expect("a request");
     until(Duration::from_secs(20), "the slot is held", || {
         let (codes, _) = spared(Request::get("/slots"));
         (codes == ["concurrency-limited"]).then_some(())
@@ -224,7 +225,7 @@ fn a_trial_ends_by_itself() {
     }
     ask().expect(200);
     // The bucket of one request an hour is empty: from its end on, the limit says so.
-    until(Duration::from_secs(60), "the trial is over", || (limited().status == 429).then_some(()));
+    until(Duration::from_mins(1), "the trial is over", || (limited().status == 429).then_some(()));
     assert_eq!(ask().status, 429);
     let other = world.issuer.token().claim("aud", "api").claim("sub", "bea");
     let other = other.claim("scope", "read").claim("tenant", "acme").sign();

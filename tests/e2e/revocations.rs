@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::world::{ADMIN_TOKEN, BASE, HOSTS, launch};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 const KEY: &str = "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=";
 
 const REST: &str = r#"

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Method, header};
+use portcullis_authn::dpop::ALGORITHMS;
 use portcullis_authn::{Possession, ReadFrom};
 use portcullis_core::{Challenge, Denial, Head, Refusal};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::access::Access;
 use crate::{AllowedHost, PathPattern, Route};
@@ -102,34 +103,38 @@ impl Found<'_> {
             let settings = way.issuer.settings();
             add(&mut issuers, &settings.issuer);
             way.scopes.iter().for_each(|scope| add(&mut scopes, scope));
-            for place in &settings.read_from {
-                match place {
-                    ReadFrom::Authorization => add(&mut methods, "header"),
-                    ReadFrom::Query(name) if name == "access_token" => add(&mut methods, "query"),
-                    ReadFrom::Cookie(_) | ReadFrom::Query(_) => {}
-                }
-            }
+            settings.read_from.iter().filter_map(method).for_each(|one| add(&mut methods, one));
             dpop |= settings.proof.dpop != Possession::None;
             dpop_required &= settings.proof.dpop == Possession::Required;
             certificate |= settings.proof.certificate != Possession::None;
         }
-        let mut document = json!({
-            "resource": format!("{}{}", base(head), self.path),
-            "authorization_servers": issuers,
-            "bearer_methods_supported": methods,
-        });
+        let mut document = Map::new();
+        let mut say = |name: &str, value: Value| document.insert(name.to_owned(), value);
+        say("resource", format!("{}{}", base(head), self.path).into());
+        say("authorization_servers", json!(issuers));
+        say("bearer_methods_supported", json!(methods));
         if !scopes.is_empty() {
-            document["scopes_supported"] = json!(scopes);
+            say("scopes_supported", json!(scopes));
         }
         if certificate {
-            document["tls_client_certificate_bound_access_tokens"] = true.into();
+            say("tls_client_certificate_bound_access_tokens", true.into());
         }
         if dpop {
-            document["dpop_signing_alg_values_supported"] =
-                json!(portcullis_authn::dpop::ALGORITHMS.split(' ').collect::<Vec<_>>());
-            document["dpop_bound_access_tokens_required"] = dpop_required.into();
+            let algorithms: Vec<&str> = ALGORITHMS.split(' ').collect();
+            say("dpop_signing_alg_values_supported", json!(algorithms));
+            say("dpop_bound_access_tokens_required", dpop_required.into());
         }
-        document
+        document.into()
+    }
+}
+
+/// The method of RFC 6750 §2 that reads this place; a cookie is none, nor is a parameter of another
+/// name.
+fn method(place: &ReadFrom) -> Option<&'static str> {
+    match place {
+        ReadFrom::Authorization => Some("header"),
+        ReadFrom::Query(name) if name == "access_token" => Some("query"),
+        ReadFrom::Cookie(_) | ReadFrom::Query(_) => None,
     }
 }
 

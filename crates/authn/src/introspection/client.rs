@@ -31,7 +31,7 @@ pub(super) fn request(
     body.append_pair("token", token).append_pair("token_type_hint", "access_token");
     let mut authorization = None;
     match &settings.authentication {
-        ClientAuthentication::Basic(secret) => authorization = Some(basic(id, secret)?),
+        ClientAuthentication::Basic(secret) => authorization = Some(basic(id, secret)),
         ClientAuthentication::Post(secret) => {
             body.append_pair("client_id", id).append_pair("client_secret", secret.expose_str()?);
         }
@@ -46,10 +46,10 @@ pub(super) fn request(
 
 /// Both parts are form-encoded before they are put together (RFC 6749 §2.3.1): a colon in the id
 /// would else end it.
-fn basic(id: &str, secret: &Secret) -> Option<Secret> {
+fn basic(id: &str, secret: &Secret) -> Secret {
     let encoded = |part: &[u8]| form_urlencoded::byte_serialize(part).collect::<String>();
     let pair = format!("{}:{}", encoded(id.as_bytes()), encoded(secret.expose()));
-    Some(Secret::new(format!("Basic {}", STANDARD.encode(pair))))
+    Secret::new(format!("Basic {}", STANDARD.encode(pair)))
 }
 
 /// Issuer and subject are the client, the audience is the authorization server (RFC 7523 §3).

@@ -13,13 +13,13 @@ use crate::compile::clients::ClientTerms;
 use crate::compile::edge::{Edge, EdgeTerms};
 use crate::compile::issuers::IssuerTerms;
 use crate::compile::limits::limiter;
-use crate::compile::operators::Operators;
-use crate::compile::sections::Declared;
-use crate::compile::served::Served;
+use crate::compile::operators::{OperatorTerms, Operators};
+use crate::compile::sections::{Declared, Sections};
+use crate::compile::served::{Served, ServedTerms};
 use crate::compile::{Context, listeners, redirects};
 use crate::problem::{Problem, Problems};
 use crate::raw::File;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{ListenerPlan, Snapshot};
 
 /// The version of the language that this program reads.
 const VERSION: u32 = 1;
@@ -72,20 +72,37 @@ impl File {
         let operators = Operators { state, admin, telemetry }.compile(plans, context, problems);
         let served = Served { defaults, identity, routes };
         let served = served.compile(&edge.hosts, &sections, context, problems)?;
+        Parts { listeners: listeners?, edge, sections, operators, served }.snapshot(context, shown)
+    }
+}
+
+/// The sections, compiled one by one.
+struct Parts {
+    listeners: Vec<ListenerPlan>,
+    edge: EdgeTerms,
+    sections: Sections,
+    operators: OperatorTerms,
+    served: ServedTerms,
+}
+
+impl Parts {
+    /// What holds across sections. `None` where a mistake was noted.
+    fn snapshot(self, context: &Context<'_>, shown: Shown) -> Option<Snapshot> {
+        let Self { listeners, edge, sections, operators, served } = self;
         let EdgeTerms { hosts, tls, clients, connections } = edge;
         let ClientTerms { clients, flood } = clients?;
         let flood = flood.map(|quota| flood_guard(quota, context));
         let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
         let issuers = sections.issuers.into_compiled();
-        let transport = redirects::transport(plans, &issuers, served.api_keys.field.as_ref());
+        let transport = redirects::transport(&listeners, &issuers, served.api_keys.field.as_ref());
         let telemetry = operators.telemetry?.with_key_field(served.api_keys.field.as_ref());
         let telemetry = telemetry.with_tokens_of(issuers.values().map(|one| &one.issuer));
         let defaults = (served.default_cors, served.default_headers);
-        let (clients, hosts) = ((clients, flood), hosts.allow_list(plans));
+        let (clients, hosts) = ((clients, flood), hosts.allow_list(&listeners));
         let pipeline = pipeline(clients, hosts, transport, defaults, served.table, context);
         Some(Snapshot {
             pipeline,
-            listeners: listeners?,
+            listeners,
             tls: tls?,
             connections: connections?,
             keys: issuers.iter().filter_map(keys_of).collect(),

@@ -84,19 +84,15 @@ impl raw::Issuer {
         let refresh = keys_refresh.compile(&at.key("keys_refresh"), problems);
         let trust_pem = trust_of(trust, keys.as_ref(), &at.key("trust"), context, problems);
         let token_types = texts(token_types, &at.key("token_types"), problems);
-        let maximum_lifetime = match maximum_lifetime {
-            Some(life) => positive(life, &at.key("maximum_lifetime"), problems).map(Some),
-            None => Some(None),
-        };
+        let life_at = at.key("maximum_lifetime");
+        let maximum_lifetime =
+            said(maximum_lifetime.map(|life| positive(life, &life_at, problems)));
         let required_claims = texts(required_claims, &at.key("required_claims"), problems);
         let read_from = places(read_token_from, &at.key("read_token_from"), problems);
         let claims = claims.compile(&at.key("claims"), problems);
         let proof = proof.compile(read_from.as_deref(), at, problems);
-        let own_trust = || trust_pem.clone().flatten();
-        let introspection = match introspection {
-            Some(server) => Some(server.compile(at, own_trust(), context, problems)?),
-            None => None,
-        };
+        let server = introspection
+            .map(|server| server.compile(at, trust_pem.clone().flatten(), context, problems));
         let settings = IssuerSettings {
             name: name?,
             issuer: Arc::from(issuer?),
@@ -114,7 +110,17 @@ impl raw::Issuer {
             claims: claims?,
             proof: proof?,
         };
-        Some((settings, introspection))
+        Some((settings, said(server)?))
+    }
+}
+
+/// What was compiled of something that may be left out; the outer `None` is a mistake.
+#[expect(clippy::option_option, reason = "a mistake and nothing said are two things")]
+fn said<T>(compiled: Option<Option<T>>) -> Option<Option<T>> {
+    match compiled {
+        Some(Some(value)) => Some(Some(value)),
+        Some(None) => None,
+        None => Some(None),
     }
 }
 

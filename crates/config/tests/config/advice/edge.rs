@@ -64,6 +64,7 @@ fn clients() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "one list of cases")]
 fn tls() -> Vec<Case> {
     vec![
         case(

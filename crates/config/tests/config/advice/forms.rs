@@ -49,6 +49,7 @@ fn strings(value: &Value, keys: &[&str]) {
 
 /// What SARIF 2.1.0 requires, and what code scanning reads (§3.49, §3.27).
 #[test]
+#[expect(clippy::cognitive_complexity, reason = "one document, looked at whole")]
 fn sarif_has_the_metadata_of_every_rule() {
     let loaded = load(&[QUERY, ("127.0.0.1:8080", "0.0.0.0:8080")]);
     let mistakes = check_text("x", "version: 2\n", &options()).expect_err("mistakes").entries();

@@ -81,6 +81,7 @@ fn objects() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "one list of cases")]
 fn paths() -> Vec<Case> {
     vec![
         case(
@@ -191,6 +192,7 @@ fn requests() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "one list of cases")]
 fn headers() -> Vec<Case> {
     const TLS: (&str, &str) = ("hosts: [localhost]\n", "hosts: [api.example.com]\n");
     const LISTENER: (&str, &str) = (

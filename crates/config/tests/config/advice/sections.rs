@@ -9,6 +9,7 @@ pub(super) fn cases() -> Vec<Case> {
 const LIFE: &str = "maximum_lifetime: 1h";
 const VERSION: &str = "version: 1\n";
 
+#[expect(clippy::too_many_lines, reason = "one list of cases")]
 fn issuers() -> Vec<Case> {
     vec![
         case(
@@ -170,6 +171,7 @@ fn cors() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "one list of cases")]
 fn limits() -> Vec<Case> {
     const FLOOD: &str = "clients: {limit: {rate: 5/s}}\n";
     const ADDRESS: &str =
@@ -242,6 +244,7 @@ fn limits() -> Vec<Case> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "one list of cases")]
 fn upstreams() -> Vec<Case> {
     const ENDPOINTS: &str = "endpoints: ['http://127.0.0.1:8000']";
     const NETWORK: (&str, &str) = (ENDPOINTS, "endpoints: ['http://10.0.0.5:8000']");
