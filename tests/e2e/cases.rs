@@ -2,33 +2,44 @@
 //! running gateway says of the same requests.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use portcullis_testkit::{Launch, tools};
 use serde_json::Value;
 
 use crate::world::{BASE, HOSTS, UPSTREAMS, World, bare};
 
-/// Files of cases below a folder.
-fn files(folder: &std::path::Path, found: &mut Vec<PathBuf>) {
+/// Configurations below a folder.
+fn configs(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("the folder is there") {
         let path = entry.expect("an entry").path();
+        let name = path.to_string_lossy();
         if path.is_dir() {
-            files(&path, found);
-        } else if path.to_string_lossy().ends_with(".tests.yaml") {
+            configs(&path, found);
+        } else if name.ends_with(".yaml") && !name.ends_with(".tests.yaml") {
             found.push(path);
         }
     }
 }
 
+/// Runs a script with what the tests have of Python's packages; false where there is no Python.
+fn python(script: &str, arguments: &[&Path]) -> bool {
+    let Some(python) = tools::python() else { return false };
+    let done = Command::new(python).arg("-c").arg(script).args(arguments).output().unwrap();
+    let said = [done.stdout, done.stderr].concat();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&said));
+    true
+}
+
 #[test]
 fn the_examples_pass_their_tests_which_leave_out_nothing() {
     let workspace = tools::workspace().canonicalize().unwrap();
-    let mut found = vec![workspace.join("gateway.example.tests.yaml")];
-    files(&workspace.join("examples"), &mut found);
-    assert!(found.len() >= 15, "{found:?}");
-    for file in found {
-        let name = file.to_string_lossy().into_owned();
+    let mut found = vec![workspace.join("gateway.example.yaml")];
+    configs(&workspace.join("examples"), &mut found);
+    assert!(found.len() >= 20, "{found:?}");
+    for config in found {
+        let name = config.with_extension("tests.yaml").to_string_lossy().into_owned();
         let finished = bare("").command(&["test", &name, "--fail-under", "100"]);
         assert_eq!(finished.code, 0, "{name}: {}{}", finished.stdout, finished.stderr);
     }
@@ -94,7 +105,88 @@ cases:
     assert_eq!(launch.command(&["test", "--fail-under", "90"]).code, 1);
     let junit = std::fs::read_to_string(launch.folder().join("junit.xml")).unwrap();
     assert!(junit.contains("tests=\"5\"") && junit.contains("failures=\"0\""), "{junit}");
+    python(READ_JUNIT, &[&launch.folder().join("junit.xml"), Path::new("5 0")]);
 }
+
+/// Reads a file as CI does: how many tests there were, how many failed, each with its name and why.
+const READ_JUNIT: &str = r#"
+import sys
+from junitparser import Failure, JUnitXml
+read = JUnitXml.fromfile(sys.argv[1])
+cases = [case for suite in read for case in suite]
+failed = [case for case in cases if any(isinstance(r, Failure) for r in case.result)]
+assert f"{len(cases)} {len(failed)}" == sys.argv[2], (cases, failed)
+assert (read.tests, read.failures, read.errors) == (len(cases), len(failed), 0), read
+assert all(case.name and case.classname for case in cases), cases
+assert all(r.message or r.text for case in failed for r in case.result), failed
+"#;
+
+#[test]
+fn cases_prove_keys_answer_introspections_and_revoke() {
+    let launch = bare(POSSESSION).file("gateway.tests.yaml", POSSESSED);
+    let good = launch.command(&["test"]);
+    assert_eq!(good.code, 0, "{}{}", good.stdout, good.stderr);
+    for (part, place) in [
+        ("{issuer: main, wrong_key: true}", None),
+        ("{issuer: main, introspection: inactive}", Some("tokens of `main` are signed")),
+        ("{issuer: opaque, wrong_key: true}", Some("tokens of `opaque` are opaque")),
+        ("{issuer: main, dpop: rubbish}", Some("`other_key`")),
+    ] {
+        let case = format!(
+            "cases:\n  - {{name: a, request: {{url: \"http://api.test/main\"}}, credential: {{token: {part}}}, \
+             expect: {{code: credential-invalid}}}}\n"
+        );
+        let done = bare(POSSESSION).file("gateway.tests.yaml", &case).command(&["test"]);
+        match place {
+            None => assert_eq!(done.code, 0, "{}", done.stdout),
+            Some(told) => {
+                assert_eq!(done.code, 2, "{part}: {}", done.stdout);
+                assert!(done.stdout.contains(told), "{part}: {}", done.stdout);
+            }
+        }
+    }
+}
+
+const POSSESSION: &str = r#"
+version: 1
+listeners: [{name: plain, address: "127.0.0.1:0", cleartext: true}]
+hosts: [api.test]
+issuers:
+  - {name: main, issuer: "https://idp.test", audience: [api]}
+  - {name: bound, issuer: "https://bound.test", audience: [api], proof: {dpop: required}}
+  - name: opaque
+    issuer: https://opaque.test
+    audience: [api]
+    introspection: {url: "https://opaque.test/introspect", client_id: gateway, client_secret: {file: none}}
+    proof: {dpop: optional}
+upstreams: [{name: u, endpoints: ["http://127.0.0.1:9"]}]
+routes:
+  - {name: main, path: /main, access: {any_of: [{issuer: main}]}, forward: {upstream: u}}
+  - {name: bound, path: /bound, access: {any_of: [{issuer: bound}]}, forward: {upstream: u}}
+  - {name: opaque, path: /opaque, access: {any_of: [{issuer: opaque, scopes: [read]}]}, forward: {upstream: u}}
+  - {name: keys, path: /keys, access: {any_of: [api_key]}, forward: {upstream: u}}
+"#;
+
+const POSSESSED: &str = r#"
+cases:
+  - {name: a, request: {url: "http://api.test/main"}, credential: {token: {issuer: main}}, expect: allow}
+  - {name: b, request: {url: "http://api.test/main"}, credential: {token: {issuer: main, revoked: true}}, expect: {reason: the token was revoked by its jti}}
+  - {name: c, request: {url: "http://api.test/main"}, credential: {token: {issuer: main, revoked: true, claims: {jti: null}}}, expect: {reason: the tokens of the subject were revoked}}
+  - {name: d, request: {url: "http://api.test/main"}, credential: {token: {issuer: main, dpop: good}}, expect: {code: credential-invalid, reason: "the token is bound to a key, of which no proof is asked for"}}
+  - {name: e, request: {url: "http://api.test/bound?x=1"}, credential: {token: {issuer: bound, dpop: good}}, repeat: 3, expect: allow}
+  - {name: f, request: {url: "http://api.test/bound"}, credential: {token: {issuer: bound, dpop: replayed}}, expect: {reason: "DPoP proof: it was used before"}}
+  - {name: g, request: {url: "http://api.test/bound"}, credential: {token: {issuer: bound, dpop: other_key}}, expect: {reason: the token is bound to another key}}
+  - {name: h, request: {url: "http://api.test/opaque"}, credential: {token: {issuer: opaque, scopes: [read]}}, expect: allow}
+  - {name: i, request: {url: "http://api.test/opaque"}, credential: {token: {issuer: opaque, scopes: [read], dpop: good}}, expect: allow}
+  - {name: j, request: {url: "http://api.test/opaque"}, credential: {token: {issuer: opaque}}, expect: {code: scope-missing}}
+  - {name: k, request: {url: "http://api.test/opaque"}, credential: {token: {issuer: opaque, scopes: [read], introspection: inactive}}, expect: {code: credential-invalid, reason: the issuer says that the token is not good}}
+  - {name: l, request: {url: "http://api.test/opaque"}, credential: {token: {issuer: opaque, scopes: [read], introspection: unavailable}}, expect: {code: issuer-unavailable}}
+  - {name: m, request: {url: "http://api.test/opaque"}, credential: {token: {issuer: opaque, scopes: [read], revoked: true}}, expect: {reason: the token was revoked by its jti}}
+  - {name: n, request: {url: "http://api.test/keys"}, credential: {api_key: {}}, expect: allow}
+  - {name: o, request: {url: "http://api.test/keys"}, credential: {api_key: {wrong: true}}, expect: {code: credential-invalid}}
+  - {name: p, request: {url: "http://api.test/keys"}, credential: {api_key: {expired: true}}, expect: {reason: the key has expired}}
+  - {name: q, request: {url: "http://api.test/keys"}, credential: {api_key: {revoked: true}}, expect: {reason: the key was revoked}}
+"#;
 
 #[test]
 fn a_case_that_is_not_as_expected_says_what_was() {
@@ -108,6 +200,7 @@ fn a_case_that_is_not_as_expected_says_what_was() {
     }
     let junit = std::fs::read_to_string(launch.folder().join("junit.xml")).unwrap();
     assert!(junit.contains("failures=\"1\"") && junit.contains("<failure"), "{junit}");
+    python(READ_JUNIT, &[&launch.folder().join("junit.xml"), Path::new("1 1")]);
 }
 
 #[test]

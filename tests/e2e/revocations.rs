@@ -270,6 +270,25 @@ fn a_kill_right_after_the_answer_and_a_time_without_a_gateway_lose_nothing() {
 }
 
 #[test]
+fn explain_knows_what_is_revoked() {
+    let Scene { issuer, gateway, _upstream } = scene();
+    let [bad, other] = ["bad", "other"].map(|jti| issuer.token().claim("jti", jti).sign());
+    let explain = |token: &str| {
+        let arguments =
+            ["explain", "GET", "http://api.test/api/x", "--listener", "plain", "--token-file", "-"];
+        let finished = gateway.launch().command_with_input(&arguments, token);
+        (finished.code, finished.stdout)
+    };
+    assert_eq!(explain(&bad).0, 0);
+    post(&gateway, &json!({"token": bad})).expect(201);
+    revoked(&gateway.plain("plain"), &bad);
+    let (code, text) = explain(&bad);
+    let reason = "refused: 401 credential-invalid (the token was revoked by its jti)";
+    assert!(code == 1 && text.contains(reason), "{text}");
+    assert_eq!(explain(&other).0, 0);
+}
+
+#[test]
 fn processes_on_one_store_see_it_and_none_decides_without_it() {
     let (issuer, upstream) = (Issuer::start(), Upstream::start());
     let first = prepared(&issuer, &upstream, &state("@DIR@/shared.db")).env("KEY", KEY);

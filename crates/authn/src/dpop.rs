@@ -20,6 +20,8 @@ use crate::dpop::nonces::{Known, Nonces};
 use crate::dpop::proof::Proof;
 use crate::dpop::replays::{Noted, Replays};
 
+pub(crate) use crate::dpop::thumbprint::of as thumbprint;
+
 /// The field that a proof stands in.
 pub const FIELD: &str = "dpop";
 

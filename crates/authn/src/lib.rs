@@ -62,5 +62,5 @@ pub use revocations::{
     Revoked,
 };
 pub use settings::{ClaimPaths, IssuerSettings, KeySource, Possession, Proof, ReadFrom, Refresh};
-pub use stand_in::StandIn;
+pub use stand_in::{ProofOf, StandIn};
 pub use unverified::{unverified_issuer, unverified_jti};

@@ -1,7 +1,9 @@
-//! A key that stands in for an issuer's: `portcullis test` signs with it what an issuer would sign.
+//! A key that stands in for an issuer's, or for a client's: `portcullis test` signs with it what they
+//! would sign.
 
 use std::fmt;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -10,9 +12,10 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_core::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::Alg;
+use crate::{Alg, dpop};
 
 /// A key pair drawn for the purpose. No issuer has it, and no cache takes it but by
 /// [`crate::KeyCache::stand_in`].
@@ -25,6 +28,21 @@ enum Pair {
     Ec(EcdsaKeyPair, &'static str),
     Ed(Ed25519KeyPair),
     Rsa(RsaKeyPair),
+}
+
+/// What a proof says of its request.
+#[derive(Clone, Copy, Debug)]
+pub struct ProofOf<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The URI.
+    pub target: &'a str,
+    /// What no other proof has.
+    pub jti: &'a str,
+    /// When it was made.
+    pub issued: Timestamp,
+    /// The nonce, where one was asked for.
+    pub nonce: Option<&'a str>,
 }
 
 impl fmt::Debug for StandIn {
@@ -48,7 +66,33 @@ impl StandIn {
 
     /// A token (RFC 7519 §7.1) of type `typ` with these very claims.
     pub fn sign(&self, typ: &str, claims: &Map<String, Value>) -> Option<String> {
-        let header = json!({"alg": self.alg.as_str(), "typ": typ, "kid": self.kid()});
+        self.sign_under(&json!({"alg": self.alg.as_str(), "typ": typ, "kid": self.kid()}), claims)
+    }
+
+    /// A proof that the client has this key (RFC 9449 §4.2), for a request with `token`.
+    pub fn prove(&self, request: &ProofOf<'_>, token: &str) -> Option<String> {
+        let ProofOf { method, target, jti, issued, nonce } = request;
+        let header = json!({"alg": self.alg.as_str(), "typ": "dpop+jwt", "jwk": self.public_key()});
+        let mut claims = Map::new();
+        for (name, value) in [
+            ("jti", json!(jti)),
+            ("htm", json!(method)),
+            ("htu", json!(target)),
+            ("iat", json!(issued.unix_seconds())),
+            ("ath", json!(encoded(digest(&SHA256, token.as_bytes())))),
+        ] {
+            claims.insert(name.to_owned(), value);
+        }
+        claims.extend(nonce.map(|nonce| ("nonce".to_owned(), json!(nonce))));
+        self.sign_under(&header, &claims)
+    }
+
+    /// The thumbprint by which a token names this key (RFC 9449 §6.1).
+    pub fn thumbprint(&self) -> Option<String> {
+        dpop::thumbprint(self.public_key().as_object()?)
+    }
+
+    fn sign_under(&self, header: &Value, claims: &Map<String, Value>) -> Option<String> {
         let claims = serde_json::to_string(claims).ok()?;
         let signed = format!("{}.{}", encoded(header.to_string()), encoded(claims));
         let signature = self.signature(signed.as_bytes())?;
@@ -57,7 +101,18 @@ impl StandIn {
 
     /// The public key as a key set (RFC 7517 §5).
     pub(crate) fn key_set(&self) -> String {
-        let mut jwk = match &self.pair {
+        let mut jwk = self.public_key();
+        if let Some(members) = jwk.as_object_mut() {
+            members.insert("kid".to_owned(), self.kid().into());
+            members.insert("alg".to_owned(), self.alg.as_str().into());
+            members.insert("use".to_owned(), "sig".into());
+        }
+        json!({ "keys": [jwk] }).to_string()
+    }
+
+    /// The public key with nothing but what makes it.
+    fn public_key(&self) -> Value {
+        match &self.pair {
             Pair::Ec(pair, crv) => {
                 let point = pair.public_key().as_ref().get(1..).unwrap_or_default();
                 let (x, y) = point.split_at(point.len() / 2);
@@ -72,13 +127,7 @@ impl StandIn {
                 let e = encoded(public.exponent().big_endian_without_leading_zero());
                 json!({"kty": "RSA", "n": n, "e": e})
             }
-        };
-        if let Some(members) = jwk.as_object_mut() {
-            members.insert("kid".to_owned(), self.kid().into());
-            members.insert("alg".to_owned(), self.alg.as_str().into());
-            members.insert("use".to_owned(), "sig".into());
         }
-        json!({ "keys": [jwk] }).to_string()
     }
 
     fn kid(&self) -> String {

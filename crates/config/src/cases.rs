@@ -70,6 +70,7 @@ pub struct Case {
 
 /// A token, as its issuer would sign it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
 pub struct TokenCase {
     /// The issuer's name in the configuration.
     pub issuer: String,
@@ -89,8 +90,45 @@ pub struct TokenCase {
     pub wrong_key: bool,
     /// Whether it is bound to the certificate of the case (RFC 8705 §3).
     pub bound_to_certificate: bool,
+    /// Whether it was revoked.
+    pub revoked: bool,
+    /// The proof beside it; it is bound to a key where there is one (RFC 9449).
+    pub dpop: Option<DpopCase>,
+    /// What the server says that is asked about it, where it is opaque.
+    pub introspection: IntrospectionCase,
     /// Where it is sent; `None`: at the first place that the issuer's tokens are read from.
     pub place: Option<ReadFrom>,
+}
+
+/// The proof beside a token that is bound to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DpopCase {
+    /// A good one.
+    Good,
+    /// None.
+    Missing,
+    /// One by another key.
+    OtherKey,
+    /// One for another method.
+    OtherRequest,
+    /// One that was made too long ago.
+    Old,
+    /// One that came with an earlier request.
+    Replayed,
+    /// One without the nonce that it needs.
+    WithoutNonce,
+}
+
+/// What the server says that is asked about an opaque token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IntrospectionCase {
+    /// That it is good, and its claims.
+    #[default]
+    Active,
+    /// That it is not.
+    Inactive,
+    /// Nothing: it cannot be asked.
+    Unavailable,
 }
 
 /// An API key of the store.
@@ -102,6 +140,10 @@ pub struct ApiKeyCase {
     pub scopes: Vec<String>,
     /// Whether its secret is another.
     pub wrong: bool,
+    /// Whether its time is over.
+    pub expired: bool,
+    /// Whether it was revoked.
+    pub revoked: bool,
 }
 
 /// A certificate that was verified.
@@ -116,7 +158,7 @@ pub struct CertificateCase {
 /// What is to come of a request; what is `None` is not looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expect {
-    /// `allow`, `deny`, `preflight` or `redirect`.
+    /// `allow`, `deny`, `metadata`, `preflight` or `redirect`.
     pub verdict: &'static str,
     /// The code of the refusal.
     pub code: Option<String>,
@@ -204,6 +246,24 @@ impl Case {
         known(issuer, self.token.as_ref().map(|token| &*token.issuer), "issuer", issuers);
         let routes = snapshot.pipeline.routes.names().iter().map(ToString::to_string).collect();
         known(self.at.key("expect").key("route"), self.expect.route.as_deref(), "route", routes);
+        self.check_token(snapshot, problems);
+    }
+
+    /// An opaque token has no signature, and of others no server is asked.
+    fn check_token(&self, snapshot: &Snapshot, problems: &mut Problems) {
+        let Some(token) = &self.token else { return };
+        let Some(issuer) = snapshot.issuers.get(token.issuer.as_str()) else { return };
+        let (key, stands, tokens) = if issuer.is_opaque() {
+            ("wrong_key", token.wrong_key, "opaque")
+        } else {
+            let asked = token.introspection != IntrospectionCase::Active;
+            ("introspection", asked, "signed")
+        };
+        if stands {
+            let at = self.at.key("credential").key("token").key(key);
+            let message = format!("this has no effect: tokens of `{}` are {tokens}", token.issuer);
+            problems.push(Problem::new(at, message).on_key());
+        }
     }
 }
 

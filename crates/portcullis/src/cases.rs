@@ -1,6 +1,7 @@
 //! `portcullis test`: the cases of `*.tests.yaml` on the real pipeline.
 
 mod coverage;
+mod holder;
 mod mint;
 mod print;
 mod run;

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use portcullis_authn::{DpopProofs, dpop};
+use portcullis_authn::{DpopProofs, Revocations, dpop};
 use portcullis_config::{LoadOptions, Loaded, Snapshot};
 use portcullis_core::{Authority, Clock, ConnMeta, Timestamp, TlsMeta};
 
 use crate::cli::{ExplainArgs, ExplainFormat, print_line};
 use crate::explain_handshake::{Failed, Shaken, shake};
-use crate::keys;
+use crate::store;
 use crate::trial::{Trial, Word};
 
 /// Why there is nothing to explain.
@@ -41,12 +41,14 @@ async fn explained(args: &ExplainArgs) -> Result<(String, bool), Unusable> {
     let clock = clock(args)?;
     let mut options = LoadOptions::new(clock.clone());
     options.handover.dpop = Arc::new(DpopProofs::rehearsal(clock.clone()));
+    let revocations = Revocations::new(clock.clone());
+    options.handover.revocations = Some(Arc::clone(&revocations));
     let loaded = portcullis_config::load(&args.config, &options);
     let Loaded { snapshot, .. } = loaded.map_err(|report| Unusable(report.render_text(false)))?;
     for keys in snapshot.keys.values() {
         keys.load_now().await;
     }
-    read_keys(&snapshot, &clock).await?;
+    read_store(&snapshot, &revocations, &clock).await?;
     let trial = trial(args, &snapshot)?;
     let listener = trial.listener(args.listener.as_deref(), &snapshot);
     let file = args.certificate.as_deref();
@@ -120,13 +122,25 @@ fn conn(args: &ExplainArgs, trial: &Trial, listener: Arc<str>, shaken: Shaken) -
     }
 }
 
-/// API keys are those of the store that the file names, where any route takes them.
-async fn read_keys(snapshot: &Snapshot, clock: &Clock) -> Result<(), Unusable> {
-    if snapshot.api_keys.field.is_none() {
+/// API keys and revocations are those of the store that the file names, where they judge anything.
+async fn read_store(
+    snapshot: &Snapshot,
+    revocations: &Revocations,
+    clock: &Clock,
+) -> Result<(), Unusable> {
+    if snapshot.api_keys.field.is_none() && snapshot.issuers.is_empty() {
         return Ok(());
     }
     let folder = crate::run::state_folder().map_err(|failure| Unusable(failure.text))?;
-    keys::look(snapshot, &folder, clock).await.map_err(|error| Unusable(error.to_string()))
+    let (terms, now) = (snapshot.state.clone(), clock.clone());
+    let opened =
+        tokio::task::spawn_blocking(move || store::look_or_empty(&terms, &folder, now)).await;
+    let unusable = |error: &dyn std::fmt::Display| Unusable(error.to_string());
+    let durable = opened.map_err(|error| unusable(&error))?.map_err(|error| unusable(&error))?;
+    snapshot.api_keys.keys.bind(Arc::clone(&durable));
+    revocations.bind(durable);
+    snapshot.api_keys.keys.refresh().await.map_err(|error| unusable(&error))?;
+    revocations.refresh().await.map_err(|error| unusable(&error))
 }
 
 /// A token or a key, from a file, standard input or the environment; never from an argument.

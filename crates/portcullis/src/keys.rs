@@ -9,16 +9,13 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use portcullis_authn::{ApiKeys, ManageError};
-use portcullis_config::Snapshot;
-use portcullis_core::Clock;
 use portcullis_proxy::LogSink;
 use portcullis_proxy::metrics::KeyMetrics;
-use portcullis_state::{Durable, DurableError, MemoryDurable};
+use portcullis_state::{Durable, DurableError};
 use serde_json::{Value, json};
 
 use crate::admin::{AdminError, Answer, Call};
 use crate::runtime::Runtime;
-use crate::store::{self, StoreError};
 use asked::{Asked, Done};
 
 /// Time between two times that uses are written down.
@@ -68,24 +65,6 @@ fn note_flush(done: &Result<(), DurableError>, failing: &mut bool) {
         tracing::warn!(%error, "uses of API keys cannot be written down");
     }
     *failing = done.is_err();
-}
-
-/// For who judges made-up requests: the keys of the store that `snapshot` names, or none where there is no
-/// store yet. Nothing is made.
-pub(crate) async fn look(
-    snapshot: &Snapshot,
-    folder: &std::path::Path,
-    clock: &Clock,
-) -> Result<(), StoreError> {
-    let (terms, folder, now) = (snapshot.state.clone(), folder.to_owned(), clock.clone());
-    let opened = tokio::task::spawn_blocking(move || store::look(&terms, &folder, now)).await;
-    let durable: Arc<dyn Durable> = match opened {
-        Ok(Ok(Some(store))) => Arc::new(store),
-        Ok(Err(error)) => return Err(error),
-        Ok(Ok(None)) | Err(_) => Arc::new(MemoryDurable::new(clock.clone())),
-    };
-    snapshot.api_keys.keys.bind(durable);
-    Ok(snapshot.api_keys.keys.refresh().await?)
 }
 
 /// `GET /keys`, `POST /keys`, `POST /keys/{id}` and `DELETE /keys/{id}`.

@@ -7,8 +7,8 @@ use portcullis_authn::identity::generate_key_pem;
 use portcullis_config::snapshot::{IdentityTerms, Snapshot, StateTerms};
 use portcullis_core::{Clock, Secret};
 use portcullis_state::{
-    Durable, DurableError, EncryptionKey, Kind, OpenError, SqliteDurable, StateError, StateFolder,
-    made_key,
+    Durable, DurableError, EncryptionKey, Kind, MemoryDurable, OpenError, SqliteDurable,
+    StateError, StateFolder, made_key,
 };
 use thiserror::Error;
 
@@ -24,6 +24,9 @@ const IDENTITY_FILE: &str = "identity.pem";
 /// Why there is no store, or not what is needed of it.
 #[derive(Debug, Error)]
 pub(crate) enum StoreError {
+    /// Whether there is one cannot be told.
+    #[error("state.durable: {0}")]
+    Hidden(#[from] std::io::Error),
     /// It cannot be opened.
     #[error("state.durable: {0}")]
     Open(#[from] OpenError),
@@ -45,7 +48,7 @@ pub(crate) fn look(
     clock: Clock,
 ) -> Result<Option<SqliteDurable>, StoreError> {
     let file = place(terms, folder);
-    if !file.exists() {
+    if !file.try_exists()? {
         return Ok(None);
     }
     let key = match given_key(terms) {
@@ -53,6 +56,19 @@ pub(crate) fn look(
         None => made_key(&StateFolder::open(folder)?, &file)?,
     };
     Ok(SqliteDurable::open_existing(&file, key, clock)?)
+}
+
+/// For who judges made-up requests: the store that `terms` ask for, or an empty one where there is none
+/// yet. Nothing is made. Blocks on the disk.
+pub(crate) fn look_or_empty(
+    terms: &StateTerms,
+    folder: &Path,
+    clock: Clock,
+) -> Result<Arc<dyn Durable>, StoreError> {
+    Ok(match look(terms, folder, clock.clone())? {
+        Some(store) => Arc::new(store),
+        None => Arc::new(MemoryDurable::new(clock)),
+    })
 }
 
 /// The store, and what the file said of it.

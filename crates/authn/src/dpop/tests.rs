@@ -381,3 +381,24 @@ proptest! {
         prop_assert_eq!(judged.is_ok(), one == other && first == second);
     }
 }
+
+#[test]
+fn what_stands_in_for_a_client_proves_its_own_key() {
+    use crate::{Alg, ProofOf, StandIn};
+    let proofs = DpopProofs::rehearsal(Clock::manual(Timestamp::from_unix_seconds(NOW)));
+    let fixture = Fixture { proofs, ..Fixture::new() };
+    for alg in Alg::ALL {
+        let (key, other) = (StandIn::new(alg).unwrap(), StandIn::new(alg).unwrap());
+        let jkt = key.thumbprint().unwrap();
+        let judge = |key: &StandIn, jti: &str, nonce: Option<&str>| {
+            let issued = Timestamp::from_unix_seconds(NOW);
+            let of = ProofOf { method: "GET", target: TARGET, jti, issued, nonce };
+            let proof = key.prove(&of, TOKEN).unwrap();
+            fixture.judge_for(&Method::GET, TARGET, &proof, &jkt, true)
+        };
+        assert_eq!(judge(&key, "1", Some("any")), Ok(None), "{alg:?}");
+        assert!(matches!(judge(&key, "1", Some("any")), Err(ProofFailure::Invalid(_))), "{alg:?}");
+        assert!(matches!(judge(&key, "2", None), Err(ProofFailure::NonceNeeded(_))), "{alg:?}");
+        assert_eq!(judge(&other, "3", Some("any")), Err(ProofFailure::OtherKey), "{alg:?}");
+    }
+}

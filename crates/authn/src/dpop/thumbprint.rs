@@ -7,7 +7,7 @@ use crate::compact::encode;
 
 /// SHA-256 of the members that make a key, in base64url. `None` for a kind of key that is not known
 /// here, or one that lacks a member. Whether it is a key at all is not looked at.
-pub(super) fn of(jwk: &Map<String, Value>) -> Option<String> {
+pub(crate) fn of(jwk: &Map<String, Value>) -> Option<String> {
     let names: &[&str] = match jwk.get("kty")?.as_str()? {
         "EC" => &["crv", "kty", "x", "y"],
         "OKP" => &["crv", "kty", "x"],

@@ -1,11 +1,12 @@
 //! One introspection server: asked with a deadline, by a bounded number of calls at once.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_core::{Clock, Timestamp};
+use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
@@ -46,6 +47,8 @@ struct Shared {
     clock: Clock,
     places: Semaphore,
     book: Arc<Book>,
+    /// What is answered in the place of the server; `None` in it: nothing, it is down.
+    given: OnceLock<Option<Value>>,
 }
 
 /// What outlives even other settings.
@@ -107,7 +110,14 @@ impl IntrospectionServer {
             clock,
             places: Semaphore::new(CALLS_AT_ONCE),
             book,
+            given: OnceLock::new(),
         })))
+    }
+
+    /// Answers `answer` in the place of the server, whatever the token, for good: nobody is asked any
+    /// more. `None`: the server is down. For tests of a configuration; nothing that serves calls this.
+    pub fn stand_in(&self, answer: Option<Value>) {
+        self.0.given.set(answer).ok();
     }
 
     /// Whether it serves an issuer with these settings as it is.
@@ -154,7 +164,12 @@ impl Shared {
     async fn call(&self, token: &str) -> Result<Answer, CallError> {
         let _place = self.places.acquire().await.map_err(|_| CallError::Answer("shutting down"))?;
         self.book.calls.fetch_add(1, Ordering::Relaxed);
-        let body = match self.post(token).await {
+        let asked = match self.given.get() {
+            Some(Some(answer)) => Ok(answer.to_string().into_bytes()),
+            Some(None) => Err(CallError::Answer("the server is down")),
+            None => self.post(token).await,
+        };
+        let body = match asked {
             // The server closed an idle connection just when it was taken; asking changes nothing.
             Err(CallError::Fetch(error)) if error.is_broken_off() => self.post(token).await,
             other => other,

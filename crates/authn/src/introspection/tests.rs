@@ -348,3 +348,26 @@ fn secrets_are_not_shown() {
     }
     assert!(AssertionKey::new(Secret::new("x"), None).is_err());
 }
+
+#[tokio::test]
+async fn what_stands_in_for_the_server_is_judged_alike_and_nobody_is_asked() {
+    let good = json!({
+        "active": true, "iss": "https://idp.test/r1", "aud": "api", "sub": "u1", "exp": NOW + 300,
+    });
+    for (answer, expected) in [
+        (Some(good.clone()), Ok("u1")),
+        (Some(changed(&good, &json!({"aud": "other"}))), Err(false)),
+        (Some(json!({"active": false})), Err(false)),
+        (Some(json!({})), Err(true)),
+        (None, Err(true)),
+    ] {
+        let fixture = plain().await;
+        fixture.says(&json!({}));
+        fixture.server.stand_in(answer.clone());
+        let verdict = fixture.verify("opaque").await;
+        let is_down = |failure| matches!(failure, TokenFailure::ServerUnavailable { .. });
+        let verdict = verdict.map(|principal| principal.subject.clone()).map_err(is_down);
+        assert_eq!(verdict.as_deref().map_err(|down| *down), expected, "{answer:?}");
+        assert_eq!(fixture.hits(), 0, "{answer:?}");
+    }
+}

@@ -8,7 +8,7 @@ use portcullis_core::{AlternativeName, Denial, Fault, Timestamp};
 
 use super::raw::{self, Values};
 use super::values::members;
-use super::{ApiKeyCase, Case, CertificateCase, Expect, TokenCase};
+use super::{ApiKeyCase, Case, CertificateCase, DpopCase, Expect, IntrospectionCase, TokenCase};
 use crate::at::At;
 use crate::problem::{Problem, Problems};
 use crate::raw::issuers::TokenPlace;
@@ -137,14 +137,41 @@ fn compile_token(
         expired: raw.expired,
         wrong_key: raw.wrong_key,
         bound_to_certificate: raw.bound_to_certificate,
+        revoked: raw.revoked,
+        dpop: raw.dpop.map(DpopCase::from),
+        introspection: raw.introspection.map(IntrospectionCase::from).unwrap_or_default(),
         place,
     })
 }
 
+impl From<raw::Dpop> for DpopCase {
+    fn from(raw: raw::Dpop) -> Self {
+        match raw {
+            raw::Dpop::Good => Self::Good,
+            raw::Dpop::Missing => Self::Missing,
+            raw::Dpop::OtherKey => Self::OtherKey,
+            raw::Dpop::OtherRequest => Self::OtherRequest,
+            raw::Dpop::Old => Self::Old,
+            raw::Dpop::Replayed => Self::Replayed,
+            raw::Dpop::WithoutNonce => Self::WithoutNonce,
+        }
+    }
+}
+
+impl From<raw::Introspection> for IntrospectionCase {
+    fn from(raw: raw::Introspection) -> Self {
+        match raw {
+            raw::Introspection::Active => Self::Active,
+            raw::Introspection::Inactive => Self::Inactive,
+            raw::Introspection::Unavailable => Self::Unavailable,
+        }
+    }
+}
+
 fn compile_api_key(raw: raw::ApiKey) -> ApiKeyCase {
-    let raw::ApiKey { owner, scopes, wrong } = raw;
+    let raw::ApiKey { owner, scopes, wrong, expired, revoked } = raw;
     let owner = owner.unwrap_or_else(|| "tester".to_owned());
-    ApiKeyCase { owner, scopes: scopes.into_vec(), wrong }
+    ApiKeyCase { owner, scopes: scopes.into_vec(), wrong, expired, revoked }
 }
 
 fn compile_certificate(raw: raw::Certificate, at: &At, problems: &mut Problems) -> CertificateCase {
@@ -164,6 +191,7 @@ fn compile_expect(raw: raw::Expect, at: &At, problems: &mut Problems) -> Option<
     let word = |verdict: raw::Verdict| match verdict {
         raw::Verdict::Allow => "allow",
         raw::Verdict::Deny => "deny",
+        raw::Verdict::Metadata => "metadata",
         raw::Verdict::Preflight => "preflight",
         raw::Verdict::Redirect => "redirect",
     };
@@ -177,6 +205,7 @@ fn compile_expect(raw: raw::Expect, at: &At, problems: &mut Problems) -> Option<
     let more = match raw {
         raw::Expect::Allow => return Some(plain(raw::Verdict::Allow)),
         raw::Expect::Deny => return Some(plain(raw::Verdict::Deny)),
+        raw::Expect::Metadata => return Some(plain(raw::Verdict::Metadata)),
         raw::Expect::Preflight => return Some(plain(raw::Verdict::Preflight)),
         raw::Expect::Redirect => return Some(plain(raw::Verdict::Redirect)),
         raw::Expect::More(more) => more,

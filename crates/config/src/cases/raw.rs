@@ -71,6 +71,7 @@ pub(super) struct Credential {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
 pub(super) struct Token {
     pub(super) issuer: Option<String>,
     pub(super) subject: Option<String>,
@@ -81,8 +82,36 @@ pub(super) struct Token {
     pub(super) expired: bool,
     pub(super) wrong_key: bool,
     pub(super) bound_to_certificate: bool,
+    pub(super) revoked: bool,
+    pub(super) dpop: Option<Dpop>,
+    pub(super) introspection: Option<Introspection>,
     #[serde(rename = "in")]
     pub(super) place: Option<TokenPlace>,
+}
+
+/// The proof beside a token that is bound to a key.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(
+    rename_all = "snake_case",
+    expecting = "`good`, `missing`, `other_key`, `other_request`, `old`, `replayed` or `without_nonce`"
+)]
+pub(super) enum Dpop {
+    Good,
+    Missing,
+    OtherKey,
+    OtherRequest,
+    Old,
+    Replayed,
+    WithoutNonce,
+}
+
+/// What the server says that is asked about an opaque token.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", expecting = "`active`, `inactive` or `unavailable`")]
+pub(super) enum Introspection {
+    Active,
+    Inactive,
+    Unavailable,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -95,11 +124,12 @@ pub(super) struct Certificate {
 #[derive(Debug, Deserialize)]
 #[serde(
     rename_all = "snake_case",
-    expecting = "`allow`, `deny`, `preflight`, `redirect` or {verdict: …, code: …, route: …}"
+    expecting = "`allow`, `deny`, `metadata`, `preflight`, `redirect` or {verdict: …, code: …, route: …}"
 )]
 pub(super) enum Expect {
     Allow,
     Deny,
+    Metadata,
     Preflight,
     Redirect,
     #[serde(rename = "<mapping>")]
@@ -117,10 +147,14 @@ pub(super) struct More {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case", expecting = "`allow`, `deny`, `preflight` or `redirect`")]
+#[serde(
+    rename_all = "snake_case",
+    expecting = "`allow`, `deny`, `metadata`, `preflight` or `redirect`"
+)]
 pub(super) enum Verdict {
     Allow,
     Deny,
+    Metadata,
     Preflight,
     Redirect,
 }
@@ -131,4 +165,6 @@ pub(super) struct ApiKey {
     pub(super) owner: Option<String>,
     pub(super) scopes: Items<String>,
     pub(super) wrong: bool,
+    pub(super) expired: bool,
+    pub(super) revoked: bool,
 }

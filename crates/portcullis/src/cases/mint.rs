@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_authn::{Alg, IssuerSettings, ReadFrom, StandIn};
-use portcullis_config::cases::{CertificateCase, TokenCase};
+use portcullis_config::cases::{CertificateCase, IntrospectionCase, TokenCase};
 use portcullis_core::{ClientCertificate, ShownCertificate, Timestamp, Vouch};
 use serde_json::{Map, Value, json};
 
@@ -16,44 +16,63 @@ const LIFE: Duration = Duration::from_mins(5);
 /// Thumbprint of the certificate of a case (RFC 8705 §3.1).
 const THUMBPRINT: &str = "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2";
 
-/// Keys that stand in for those of issuers, one for each algorithm, and one that nobody takes.
+/// Keys that are drawn for a run: one of each kind, when it is first asked for.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
-    good: HashMap<Alg, Arc<StandIn>>,
-    wrong: HashMap<Alg, Arc<StandIn>>,
+pub(super) struct Keys(HashMap<(Whose, Alg), Arc<StandIn>>);
+
+/// Whose key one stands in for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Whose {
+    /// That of issuers.
+    Issuer,
+    /// That of the client, for its proofs.
+    Client,
+    /// That of nobody whose key is taken.
+    Other,
 }
 
 impl Keys {
-    /// The key of `alg`, drawn when it is first asked for; of those that nobody takes if `wrong`.
-    pub(super) fn of(&mut self, alg: Alg, wrong: bool) -> Result<Arc<StandIn>, String> {
-        let keys = if wrong { &mut self.wrong } else { &mut self.good };
-        if let Some(key) = keys.get(&alg) {
+    /// The key for `alg`.
+    pub(super) fn of(&mut self, whose: Whose, alg: Alg) -> Result<Arc<StandIn>, String> {
+        if let Some(key) = self.0.get(&(whose, alg)) {
             return Ok(Arc::clone(key));
         }
         let key = StandIn::new(alg).ok_or("the system gives no random bytes")?;
-        Ok(Arc::clone(keys.entry(alg).or_insert_with(|| Arc::new(key))))
+        Ok(Arc::clone(self.0.entry((whose, alg)).or_insert_with(|| Arc::new(key))))
     }
 }
 
-/// A token of `case` as the issuer would sign it.
+/// A token with these claims, as the issuer would sign it.
 pub(super) fn token(
-    case: &TokenCase,
+    claims: &Map<String, Value>,
     settings: &IssuerSettings,
     key: &StandIn,
-    now: Timestamp,
 ) -> Result<String, String> {
     let types = &settings.token_types;
     let typ = match types.iter().find(|typ| typ.eq_ignore_ascii_case("jwt")).or(types.first()) {
         Some(typ) => typ.as_str(),
         None => "JWT",
     };
-    let claims = claims(case, settings, now)?;
-    key.sign(typ, &claims).ok_or_else(|| "the token cannot be signed".to_owned())
+    key.sign(typ, claims).ok_or_else(|| "the token cannot be signed".to_owned())
 }
 
-fn claims(
+/// What the issuer's server answers about a token with these claims (RFC 7662 §2.2); `None`: nothing.
+pub(super) fn answer(case: IntrospectionCase, mut claims: Map<String, Value>) -> Option<Value> {
+    match case {
+        IntrospectionCase::Active => {
+            claims.insert("active".to_owned(), true.into());
+            Some(claims.into())
+        }
+        IntrospectionCase::Inactive => Some(json!({"active": false})),
+        IntrospectionCase::Unavailable => None,
+    }
+}
+
+/// What the token of `case` says; `key` is the thumbprint of the one that it is bound to.
+pub(super) fn claims(
     case: &TokenCase,
     settings: &IssuerSettings,
+    key: Option<&str>,
     now: Timestamp,
 ) -> Result<Map<String, Value>, String> {
     let life = settings.maximum_lifetime.map_or(LIFE, |longest| longest.min(LIFE)).as_secs();
@@ -87,8 +106,12 @@ fn claims(
         let path = path.ok_or("the issuer's tokens have no roles: `claims.roles` is not set")?;
         put(&mut claims, path, json!(case.roles));
     }
-    if case.bound_to_certificate {
-        claims.insert("cnf".to_owned(), json!({ "x5t#S256": THUMBPRINT }));
+    let certificate = case.bound_to_certificate.then_some(("x5t#S256", THUMBPRINT));
+    let bound = [certificate, key.map(|key| ("jkt", key))];
+    let bound: Map<_, _> =
+        bound.into_iter().flatten().map(|(name, of)| (name.to_owned(), json!(of))).collect();
+    if !bound.is_empty() {
+        claims.insert("cnf".to_owned(), bound.into());
     }
     for (name, value) in &case.claims {
         if value.is_null() {
@@ -119,13 +142,13 @@ pub(super) enum Carried {
     Query(String),
 }
 
-/// A token as a request carries it.
-pub(super) fn carried(token: &str, place: Option<&ReadFrom>) -> Carried {
+/// A token as a request carries it, with the scheme where it has one.
+pub(super) fn carried(token: &str, place: Option<&ReadFrom>, scheme: &str) -> Carried {
     match place {
         Some(ReadFrom::Cookie(name)) => Carried::Field("cookie", format!("{name}={token}")),
         Some(ReadFrom::Query(name)) => Carried::Query(format!("{name}={token}")),
         Some(ReadFrom::Authorization) | None => {
-            Carried::Field("authorization", format!("Bearer {token}"))
+            Carried::Field("authorization", format!("{scheme} {token}"))
         }
     }
 }

@@ -3,24 +3,30 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use portcullis_authn::{DpopProofs, KeyCache, NewKey, ReadFrom};
-use portcullis_config::cases::{ApiKeyCase, Case};
+use portcullis_authn::{
+    ApiKeys, DpopProofs, Issued, Issuer, KeyCache, ManageError, NewKey, NewRevocation, ReadFrom,
+    Revocations, Revoked,
+};
+use portcullis_config::cases::{ApiKeyCase, Case, TokenCase};
 use portcullis_config::snapshot::Snapshot;
 use portcullis_config::{LoadOptions, Report};
-use portcullis_core::{Authority, Clock, ConnMeta, TlsMeta};
+use portcullis_core::{Authority, Clock, ConnMeta, Timestamp, TlsMeta};
 use portcullis_policy::{Access, Origin};
 use portcullis_state::MemoryDurable;
 use portcullis_tls::ClientMode;
+use serde_json::{Map, Value};
 
-use super::mint::{self, Carried, Keys};
+use super::holder::Holder;
+use super::mint::{self, Carried, Keys, Whose};
 use crate::explain_handshake::terms;
 use crate::trial::{Trial, Tried};
 
 /// What became of a case.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outcome {
-    /// `allow`, `deny`, `preflight` or `redirect`.
+    /// `allow`, `deny`, `metadata`, `preflight` or `redirect`.
     pub verdict: &'static str,
     /// Status and code of a refusal.
     pub refused: Option<(u16, &'static str)>,
@@ -38,8 +44,40 @@ pub(super) struct Outcome {
 pub(super) struct Bench {
     pub(super) snapshot: Snapshot,
     clock: Clock,
-    api_keys: Arc<portcullis_authn::ApiKeys>,
+    api_keys: Arc<ApiKeys>,
+    /// The time as the API keys have it: they are made a little earlier.
+    store_clock: Clock,
+    revocations: Arc<Revocations>,
 }
+
+/// What the client of a case sends: the request, with a proof of its own each time.
+struct Client {
+    trial: Trial,
+    token: String,
+    holder: Option<Holder>,
+}
+
+impl Client {
+    /// How many requests it sends so that the last is the one that counts.
+    fn times(&self, repeat: u32) -> u32 {
+        let replays = self.holder.as_ref().is_some_and(Holder::replays);
+        repeat.saturating_add(u32::from(replays))
+    }
+
+    fn request(&self, number: u32, now: Timestamp) -> Result<Trial, String> {
+        let mut trial = self.trial.clone();
+        if let Some(holder) = &self.holder {
+            holder.prove(&mut trial, &self.token, number, now)?;
+        }
+        Ok(trial)
+    }
+}
+
+/// How long before a case its API keys are made, so that there is time for one to end.
+const EARLIER: Duration = Duration::from_secs(2);
+
+/// An opaque token of a case.
+const OPAQUE: &str = "an-opaque-token-of-a-test";
 
 impl Bench {
     /// Reads `config` without the files and secrets it names: none of them judges a request.
@@ -52,11 +90,21 @@ impl Bench {
         options.read_files = false;
         options.handover.keys.clone_from(fetched);
         options.handover.dpop = Arc::new(DpopProofs::rehearsal(clock.clone()));
-        let api_keys = Arc::clone(&options.handover.api_keys);
+        let now = clock.now().unix_nanos();
+        let earlier = now.saturating_sub(u64::try_from(EARLIER.as_nanos()).unwrap_or(u64::MAX));
+        let store_clock = Clock::manual(Timestamp::from_unix_nanos(earlier));
+        let api_keys = ApiKeys::new(store_clock.clone());
+        options.handover.api_keys = Arc::clone(&api_keys);
+        let revocations = Revocations::new(clock.clone());
+        options.handover.revocations = Some(Arc::clone(&revocations));
         let snapshot = portcullis_config::load(config, &options)?.snapshot;
-        api_keys.bind(Arc::new(MemoryDurable::new(clock.clone())));
+        let durable = Arc::new(MemoryDurable::new(clock.clone()));
+        api_keys.bind(Arc::clone(&durable) as _);
+        revocations.bind(durable);
+        // Where either fails, all that it judges is answered 503: no case passes by that.
         api_keys.refresh().await.ok();
-        Ok(Self { snapshot, clock, api_keys })
+        revocations.refresh().await.ok();
+        Ok(Self { snapshot, clock, api_keys, store_clock, revocations })
     }
 
     /// The keys of the issuers themselves, as far as they are to be had.
@@ -69,76 +117,136 @@ impl Bench {
 
     /// Runs a case, as often as it says.
     pub(super) async fn run(&self, case: &Case, keys: &mut Keys) -> Result<Outcome, String> {
-        let trial = self.trial(case, keys).await?;
-        let listener = trial.listener(case.listener.as_deref(), &self.snapshot);
-        let conn = match self.conn(case, &trial, listener) {
+        let client = self.client(case, keys).await?;
+        let listener = client.trial.listener(case.listener.as_deref(), &self.snapshot);
+        let conn = match self.conn(case, &client.trial, listener) {
             Ok(conn) => conn,
             Err(reason) => {
                 return Ok(Outcome { verdict: "deny", reason, ..Outcome::default() });
             }
         };
         let mut held = Vec::new();
-        for _ in 1..case.repeat {
-            let tried = trial.run(&self.snapshot, &conn).await;
+        let (last, now) = (client.times(case.repeat), self.clock.now());
+        for number in 1..last {
+            let tried = client.request(number, now)?.run(&self.snapshot, &conn).await;
             if case.at_once {
                 held.push(tried);
             }
         }
-        Ok(Outcome::of(&trial.run(&self.snapshot, &conn).await))
+        Ok(Outcome::of(&client.request(last, now)?.run(&self.snapshot, &conn).await))
     }
 
-    async fn trial(&self, case: &Case, keys: &mut Keys) -> Result<Trial, String> {
-        let mut trial = Trial::new(&case.method, &case.url)?;
+    async fn client(&self, case: &Case, keys: &mut Keys) -> Result<Client, String> {
+        let trial = Trial::new(&case.method, &case.url)?;
+        let mut client = Client { trial, token: String::new(), holder: None };
         for (name, value) in &case.headers {
-            trial.field(name, value)?;
+            client.trial.field(name, value)?;
         }
-        self.add_token(case, &mut trial, keys)?;
+        if let Some(token) = &case.token {
+            self.add_token(token, &mut client, keys).await?;
+        }
         if let Some(key) = &case.api_key {
             let secret = self.api_key(key).await?;
-            trial.field(&self.key_field(), &secret)?;
+            client.trial.field(&self.key_field(), &secret)?;
         }
-        Ok(trial)
+        Ok(client)
     }
 
-    fn add_token(&self, case: &Case, trial: &mut Trial, keys: &mut Keys) -> Result<(), String> {
-        let Some(token) = &case.token else { return Ok(()) };
-        let issuer = self.snapshot.issuers.get(token.issuer.as_str());
-        let issuer = issuer.ok_or_else(|| format!("there is no issuer `{}`", token.issuer))?;
+    async fn add_token(
+        &self,
+        case: &TokenCase,
+        client: &mut Client,
+        keys: &mut Keys,
+    ) -> Result<(), String> {
+        let issuer = self.snapshot.issuers.get(case.issuer.as_str());
+        let issuer = issuer.ok_or_else(|| format!("there is no issuer `{}`", case.issuer))?;
         let settings = issuer.settings();
-        let alg = *settings.algorithms.first().ok_or("the issuer has no algorithm")?;
-        let good = keys.of(alg, false)?;
-        let known = self.snapshot.keys.get(&settings.name);
-        let known = known.ok_or("tokens of an issuer that is asked about them cannot be made")?;
-        if !known.stand_in(&good) {
-            return Err("the key that stands in for the issuer's is not taken".to_owned());
+        let holder = case.dpop.map(|dpop| Holder::new(dpop, settings, keys)).transpose()?;
+        let thumbprint = holder.as_ref().and_then(Holder::thumbprint);
+        let claims = mint::claims(case, settings, thumbprint.as_deref(), self.clock.now())?;
+        if case.revoked {
+            self.revoke(case, issuer, &claims).await?;
         }
-        let key = if token.wrong_key { keys.of(alg, true)? } else { good };
-        let text = mint::token(token, settings, &key, self.clock.now())?;
+        client.token = self.token(case, issuer, claims, keys)?;
+        let scheme = if holder.is_some() { "DPoP" } else { "Bearer" };
+        client.holder = holder;
         let first: Option<&ReadFrom> = settings.read_from.first();
-        match mint::carried(&text, token.place.as_ref().or(first)) {
-            Carried::Field(name, value) => trial.field(name, &value),
+        match mint::carried(&client.token, case.place.as_ref().or(first), scheme) {
+            Carried::Field(name, value) => client.trial.field(name, &value),
             Carried::Query(pair) => {
-                let sign = if trial.target.contains('?') { '&' } else { '?' };
-                trial.target = format!("{}{sign}{pair}", trial.target);
+                let sign = if client.trial.target.contains('?') { '&' } else { '?' };
+                client.trial.target = format!("{}{sign}{pair}", client.trial.target);
                 Ok(())
             }
         }
     }
 
-    async fn api_key(&self, case: &ApiKeyCase) -> Result<String, String> {
-        let ApiKeyCase { owner, scopes, wrong } = case.clone();
-        let new = NewKey { owner, scopes, ..NewKey::default() };
-        let issued = self.api_keys.create(new).await.map_err(|error| error.to_string())?;
-        let text = issued.key.expose_str().unwrap_or_default().to_owned();
-        if !wrong {
-            return Ok(text);
+    /// The token itself. Its issuer's keys, or the server that is asked about it, are stood in for.
+    fn token(
+        &self,
+        case: &TokenCase,
+        issuer: &Issuer,
+        claims: Map<String, Value>,
+        keys: &mut Keys,
+    ) -> Result<String, String> {
+        let settings = issuer.settings();
+        if let Some(server) = self.snapshot.servers.get(&settings.name) {
+            server.stand_in(mint::answer(case.introspection, claims));
+            return Ok(OPAQUE.to_owned());
         }
-        // The secret of a second key, under the id of the first.
-        let other = NewKey { owner: case.owner.clone(), ..NewKey::default() };
-        let other = self.api_keys.create(other).await.map_err(|error| error.to_string())?;
-        let id = text.split_once('.').map_or("", |(id, _)| id);
-        let secret = other.key.expose_str().and_then(|text| text.split_once('.'));
-        Ok(format!("{id}.{}", secret.map_or("", |(_, secret)| secret)))
+        let alg = *settings.algorithms.first().ok_or("the issuer has no algorithm")?;
+        let good = keys.of(Whose::Issuer, alg)?;
+        let known = self.snapshot.keys.get(&settings.name).ok_or("the issuer has no keys")?;
+        if !known.stand_in(&good) {
+            return Err("the key that stands in for the issuer's is not taken".to_owned());
+        }
+        let key = if case.wrong_key { keys.of(Whose::Other, alg)? } else { good };
+        mint::token(&claims, settings, &key)
+    }
+
+    /// By its `jti`, or else by its subject.
+    async fn revoke(
+        &self,
+        case: &TokenCase,
+        issuer: &Issuer,
+        claims: &Map<String, Value>,
+    ) -> Result<(), String> {
+        let settings = issuer.settings();
+        let revoked = match claims.get("jti").and_then(Value::as_str) {
+            Some(jti) => Revoked::Jti(jti.to_owned()),
+            None => Revoked::Subject(case.subject.clone()),
+        };
+        let new = NewRevocation { issuer: settings.issuer.to_string(), revoked, expires: None };
+        let made = self.revocations.revoke(new, Some(settings)).await;
+        made.map(drop).map_err(|error| error.to_string())
+    }
+
+    async fn api_key(&self, case: &ApiKeyCase) -> Result<String, String> {
+        let keys = &self.api_keys;
+        let made = self.made_key(case).await.map_err(|error| error.to_string())?;
+        if case.revoked {
+            let id = &made.view.id;
+            keys.revoke(id).await.map_err(|error| error.to_string())?;
+        }
+        let text = made.key.expose_str().unwrap_or_default().to_owned();
+        let secret = if case.wrong {
+            // The secret of a second key, under the id of the first.
+            let other = self.made_key(case).await.map_err(|error| error.to_string())?;
+            let id = text.split_once('.').map_or("", |(id, _)| id);
+            let secret = other.key.expose_str().and_then(|text| text.split_once('.'));
+            format!("{id}.{}", secret.map_or("", |(_, secret)| secret))
+        } else {
+            text
+        };
+        self.store_clock.advance(EARLIER);
+        Ok(secret)
+    }
+
+    async fn made_key(&self, case: &ApiKeyCase) -> Result<Issued, ManageError> {
+        let ends = case.expired.then(|| self.store_clock.now().plus(EARLIER / 2));
+        let (owner, scopes) = (case.owner.clone(), case.scopes.clone());
+        let new = NewKey { owner, scopes, expires: ends, ..NewKey::default() };
+        self.api_keys.create(new).await
     }
 
     /// The field of API keys, as the routes that take them read it.
