@@ -152,6 +152,7 @@ impl raw::Route {
             access: demand.access,
             clients: demand.clients,
             address_limits: demand.limits.by_address,
+            penalty: demand.limits.penalty,
             principal_limits: demand.limits.by_principal,
             concurrent_limits: demand.limits.concurrent,
             upgrade: can_upgrade(upgrade?, &forward, at, problems)?,
@@ -217,7 +218,9 @@ impl Demand {
         };
         let limits = match limits {
             Some((list_at, list)) => {
-                let listed = Listed { route: at, at: list_at, public };
+                // Where `access` is wrong, that is said already.
+                let guessable = access.as_ref().is_none_or(Access::has_guessable) && !public;
+                let listed = Listed { route: at, at: list_at, public, guessable };
                 route_limits::compile(list, &listed, &sections.limits, problems)
             }
             None => Some(RouteLimits::default()),
