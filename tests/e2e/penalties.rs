@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::world::{ADMIN_TOKEN, BASE, HOSTS, UPSTREAMS, World};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// 127.0.1.1 is a trusted proxy, every other loopback address a client.
 const CONFIG: &str = r#"
@@ -259,11 +259,11 @@ fn what_is_held_is_kept_over_a_reload() {
     wait_of(&ask(&token.sign()));
     let file = world.gateway.launch().folder().join("gateway.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
-    let taken = || world.gateway.metric(&["gateway_config_reloads_total", "taken"]);
-    let before = taken();
+    let reloads = || world.gateway.metric(&["gateway_config_reloads_total", "taken"]);
+    let before = reloads();
     world
         .gateway
         .write("gateway.yaml", &text.replace("after: 3, first: 1h", "after: 9, first: 30m"));
-    until_true(SOON, "the file is taken", || taken() > before);
+    until_true(SOON, "the file is taken", || reloads() > before);
     wait_of(&ask(&token.sign()));
 }

@@ -200,9 +200,9 @@ impl Penalties {
     fn make_room(&self, shard: &mut Shard, digest: Digest, age: Age) -> bool {
         let count = self.held.shards.len();
         let (maximum, index) = (self.penalty.maximum_keys, digest.shard(count));
-        let share = maximum.checked_div(count).unwrap_or(0);
+        let each = maximum.checked_div(count).unwrap_or(0);
         let rest = maximum.checked_rem(count).unwrap_or(0);
-        let capacity = (share + usize::from(index < rest)).max(1);
+        let capacity = (each + usize::from(index < rest)).max(1);
         shard.drop_forgotten(SWEPT, age);
         if shard.records.len() >= capacity && shard.evict(age.now) {
             self.held.evictions.fetch_add(1, Ordering::Relaxed);

@@ -31,7 +31,7 @@ pub(crate) async fn identify_caller<T: Trace>(
         Ok(sent) => identify(demand, sent.as_ref(), head, conn, client).await,
         Err(denial) => Err(denial.clone().into()),
     };
-    let identified = penalty::settle(watched, identified);
+    let identified = penalty::settle(watched.as_ref(), identified);
     trace.note(Stage::Identify, demand.origin, || match &identified {
         Ok(Some(Caller { principal, bound, .. })) => saw::principal(principal, bound),
         Ok(None) => saw::NO_CREDENTIAL.to_owned(),

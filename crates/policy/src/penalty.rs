@@ -83,10 +83,10 @@ pub(crate) fn admit<'r, T: Trace>(
 
 /// Counts a wrong credential; a good one is forgiven what came before.
 pub(crate) fn settle(
-    watched: Option<Watched<'_>>,
+    watched: Option<&Watched<'_>>,
     identified: Result<Option<Caller>, Failed>,
 ) -> Result<Option<Caller>, Refusal> {
-    if let Some(Watched { penalties, sent, address, pair }) = watched {
+    if let Some(&Watched { penalties, sent, address, pair }) = watched {
         match (&identified, pair) {
             (Err(Failed { is_wrong: true, .. }), pair) => {
                 let pair = pair.unwrap_or_else(|| claimed(penalties, sent, address));

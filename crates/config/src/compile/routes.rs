@@ -132,13 +132,12 @@ impl raw::Route {
             cors: places.pick("cors", cors, defaults.cors),
         };
         let upgrade = compile_upgrade(places.pick("upgrade", upgrade, defaults.upgrade), problems);
-        let public = demand.is_public();
+        let (from, public) = (&places.default, demand.is_public());
         let demand = demand.compile(at, pattern.as_ref(), known, context, problems);
-        let from = &places.default;
         let body = request::body(request, at, defaults.request, from, context, problems);
         let timeouts = request::timeouts(timeouts, at, defaults.timeouts, from, problems);
-        let headers_at = at.key("response_headers");
-        let headers = response_headers.compile(&headers_at, known.default_headers, problems);
+        let headers =
+            response_headers.compile(&at.key("response_headers"), known.default_headers, problems);
         let around = Around { pattern: pattern.as_ref(), path: &path, public, known };
         let forward = problems.required(at, "forward", forward).and_then(|forward| {
             forward.compile(&at.key("forward"), defaults.forward, &around, problems)

@@ -51,7 +51,7 @@ fn the_delay_begins_at_the_third_failure_and_grows() {
         assert_eq!(penalties.fail(pair), expected);
         assert_eq!(penalties.wait(pair), expected);
         clock.advance(SECOND / 2);
-        assert_eq!(penalties.wait(pair), expected.map(|delay| delay - SECOND / 2));
+        assert_eq!(penalties.wait(pair), expected.map(|delay| delay.saturating_sub(SECOND / 2)));
         clock.advance(penalties.wait(pair).unwrap());
         assert_eq!(penalties.wait(pair), None);
     }
@@ -111,11 +111,11 @@ fn failures_are_forgotten_after_the_longest_delay_without_any() {
     fail(&penalties, &clock, pair, 2);
     clock.advance(SECOND * 10);
     assert_eq!(penalties.fail(pair), None, "the first two are forgotten");
-    clock.advance(SECOND * 10 - Duration::from_nanos(1));
+    clock.advance((SECOND * 10).saturating_sub(Duration::from_nanos(1)));
     fail(&penalties, &clock, pair, 4);
     assert_eq!(penalties.wait(pair), Some(SECOND * 4), "none is");
     penalties.sweep();
-    clock.advance(SECOND * 14 - Duration::from_nanos(1));
+    clock.advance((SECOND * 14).saturating_sub(Duration::from_nanos(1)));
     penalties.sweep();
     assert_eq!(penalties.keys(), 1);
     clock.advance(Duration::from_nanos(1));

@@ -841,14 +841,8 @@ fn forged(good: &str) -> String {
     format!("{signed}.{last}{}", &signature[1..])
 }
 
-#[tokio::test]
-async fn wrong_credentials_cost_their_own_pair_alone() {
-    let clock = portcullis_core::Clock::manual(portcullis_core::Clock::system().now());
-    let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
-    let way = TokenWay { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
-    let access = || {
-        Access::AnyOf(Demand { tokens: vec![way.clone()], origin: Origin(19), ..Demand::default() })
-    };
+/// After two, a second that triples, up to a minute.
+fn growing_penalty(clock: &portcullis_core::Clock) -> portcullis_limit::Penalties {
     let number = |n| NonZeroU32::new(n).unwrap();
     let terms = portcullis_limit::Penalty {
         name: "bad".into(),
@@ -858,7 +852,18 @@ async fn wrong_credentials_cost_their_own_pair_alone() {
         maximum: Duration::from_mins(1),
         maximum_keys: 100,
     };
-    let penalties = portcullis_limit::Penalties::new(terms, clock.clone());
+    portcullis_limit::Penalties::new(terms, clock.clone())
+}
+
+#[tokio::test]
+async fn wrong_credentials_cost_their_own_pair_alone() {
+    let clock = portcullis_core::Clock::manual(portcullis_core::Clock::system().now());
+    let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
+    let way = TokenWay { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
+    let access = || {
+        Access::AnyOf(Demand { tokens: vec![way.clone()], origin: Origin(19), ..Demand::default() })
+    };
+    let penalties = growing_penalty(&clock);
     let mut api = route("api", &["GET"], access());
     let held = penalties.clone();
     api.penalty =
@@ -871,7 +876,11 @@ async fn wrong_credentials_cost_their_own_pair_alone() {
             assert_eq!(limit, "bad");
             retry_after.as_secs()
         }
-        other => panic!("{other:?}"),
+        Verdict::Deny(_)
+        | Verdict::Forward(_)
+        | Verdict::Metadata(_)
+        | Verdict::Preflight(_)
+        | Verdict::Redirect(_) => panic!("{decision:?}"),
     };
 
     // What was never a guess does not count: nothing, nonsense, another audience, an ended token.
