@@ -1,10 +1,11 @@
 //! `portcullis test`: cases on the real pipeline; the examples ship theirs; and what it says is what a
 //! running gateway says of the same requests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use portcullis_testkit::dpop::Proof;
@@ -296,7 +297,7 @@ impl ApiKeys {
         let new = |more: &[&str]| {
             run(&[&["new", "--owner", "billing", "--scope", "read"], more].concat())
         };
-        let made = [new(&[]), new(&["--expires", "1s"]), new(&[])];
+        let made = [new(&[]), new(&["--expires", "2s"]), new(&[])];
         let keys = Self(made.each_ref().map(|made| made["key"].as_str().unwrap().to_owned()));
         let answered = |place: usize, status: u16| {
             until_true(SOON, "the key is known", || {
@@ -333,6 +334,10 @@ impl Shown {
     }
 }
 
+/// A key of nobody, under the name of the issuer's.
+static FORGED: LazyLock<Key> = LazyLock::new(|| Key::rsa("k1"));
+
+#[expect(clippy::too_many_lines, reason = "one kind of credential after the other")]
 fn shown(draw: &mut Draw, world: &World, keys: &ApiKeys, asked: (&str, &str)) -> Shown {
     let good = || {
         let token = world.issuer.token().claim("scope", "orders:read").claim("sub", "7");
@@ -375,7 +380,7 @@ fn shown(draw: &mut Draw, world: &World, keys: &ApiKeys, asked: (&str, &str)) ->
         "scopes" => bearer(good().claim("scope", "openid")),
         "roles" => bearer(good().claim("roles", json!(["guest"]))),
         "subject" => bearer(good().claim("sub", "8")),
-        "key" => bearer(good().signed_by(&Key::rsa("k1"))),
+        "key" => bearer(good().signed_by(&FORGED)),
         "basic" => Shown::field("authorization", "Basic YTpi"),
         "revoked" => {
             let token = good().claim("jti", "gone").sign();
@@ -387,8 +392,7 @@ fn shown(draw: &mut Draw, world: &World, keys: &ApiKeys, asked: (&str, &str)) ->
             let (method, target) = asked;
             let holder = world.issuer.key();
             let token = good().claim("iss", "https://bound.test").bound_to(&holder).sign();
-            let other = Key::p256("thief");
-            let signer = if kind == "stolen" { &other } else { &holder };
+            let signer = if kind == "stolen" { &*FORGED } else { &holder };
             let proof = Proof::new(signer, method, target, &token).sign();
             let fields = [("authorization", format!("DPoP {token}")), ("dpop", proof)];
             let fields = fields.map(|(name, value)| (name.to_owned(), value)).into();
@@ -500,8 +504,8 @@ fn ask(index: usize, draw: &mut Draw, world: &World, keys: &ApiKeys) -> Asked {
 }
 
 impl Asked {
-    /// What the gateway's log says of it: code, reason, rule and route.
-    fn live(&self, world: &World) -> [String; 4] {
+    /// Sends it; gives the id under which the gateway's log tells of it.
+    fn send(&self, world: &World) -> String {
         let client = if self.https { world.https().server_name(&self.host) } else { world.plain() };
         let client = client.from(&self.from);
         let send =
@@ -509,11 +513,11 @@ impl Asked {
         if self.again {
             send();
         }
-        let id = send().field("x-request-id").expect("an id").to_owned();
-        told(&world.gateway.access_line(&id))
+        send().field("x-request-id").expect("an id").to_owned()
     }
 }
 
+/// Code, reason, rule and route.
 fn told(said: &Value) -> [String; 4] {
     ["code", "reason", "rule", "route"]
         .map(|name| said[name].as_str().unwrap_or_default().to_owned())
@@ -538,10 +542,16 @@ fn a_thousand_requests_are_judged_live_as_the_cases_say() {
     let said: Value = serde_json::from_str(&finished.stdout).expect(&finished.stdout);
     let said = said["cases"].as_array().expect("cases");
     assert_eq!(said.len(), asked.len());
+    let ids: Vec<String> = asked.iter().map(|one| one.send(&world)).collect();
+    world.gateway.access_line(&ids[ids.len() - 1]);
+    let lines = world.gateway.access_log();
+    let of_id =
+        |line: &Value| (line["request_id"].as_str().unwrap_or_default().to_owned(), told(line));
+    let logged: BTreeMap<String, [String; 4]> = lines.iter().map(of_id).collect();
     let mut kinds = BTreeSet::new();
     let mut different = Vec::new();
-    for (one, said) in asked.iter().zip(said) {
-        let (live, told) = (one.live(&world), told(said));
+    for ((one, id), said) in asked.iter().zip(&ids).zip(said) {
+        let (live, told) = (&logged[id], &told(said));
         kinds.insert(live[0].clone());
         kinds.insert(live[1].clone());
         if live != told {
