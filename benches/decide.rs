@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut group = criterion.benchmark_group("decide");
     for (name, path) in [
         ("cached token", "/v1/users/4711/orders"),
+        ("API key", "/v1/reports"),
         ("policy of a claim", "/v1/tenant"),
         ("policy of owner or role", "/v1/users/4711/invoices"),
         ("public", "/healthz"),

@@ -142,7 +142,10 @@ fn wrong_keys_are_refused_and_all_ways_are_named() {
     assert_eq!(challenge(&answer), "ApiKey header=\"x-api-key\"");
     let answer =
         WORLD.refused(Request::get("/either/1").host("api.test"), 401, "credential-missing");
-    assert_eq!(challenge(&answer), "Bearer, ApiKey header=\"x-api-key\"");
+    let metadata =
+        "resource_metadata=\"http://api.test/.well-known/oauth-protected-resource/either\"";
+    let expected = format!("Bearer {metadata}, ApiKey header=\"x-api-key\"");
+    assert_eq!(challenge(&answer), expected);
 }
 
 #[test]

@@ -105,11 +105,8 @@ fn c45_names_that_do_not_exist_and_settings_that_cannot_apply() {
 
 #[test]
 fn c45_later_parts_of_the_language_are_not_in_this_version() {
-    refused(
-        "version: 1\n",
-        "version: 1\npolicies: {a: 'true'}\n",
-        &["policies", "not in this version"],
-    );
+    let logins = "version: 1\nlogins: [{name: staff}]\n";
+    refused("version: 1\n", logins, &["logins", "not in this version"]);
     let redis = "version: 1\nstate: {shared: {redis: {url: x}}}\n";
     refused("version: 1\n", redis, &["redis", "not in this version"]);
     refused("    timeouts:", "    upgrade: [h2c]\n    timeouts:", &["h2c", "websocket"]);

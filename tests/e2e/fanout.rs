@@ -146,14 +146,14 @@ fn read_alike(backend: &Backend, wire: &[u8]) -> Result<bool, String> {
     let mut connection = Client::plain(backend.address).connect();
     let heads = [is_head, false];
     connection.write(wire);
-    let (mut bytes, mut ended) = connection.gather(Duration::from_secs(1), |bytes| {
+    let (mut bytes, mut ended) = connection.gather(Duration::from_secs(10), |bytes| {
         !answers::read(bytes, &heads, false).finals.is_empty()
     });
     let first = answers::read(&bytes, &heads, ended).finals.first().map(|said| said.status);
     if !ended && first == Some(200) {
         // Bytes of the request that were left over would now be the beginning of this one.
         connection.write("GET /canary HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        let (more, end) = connection.gather(Duration::from_secs(1), |more| {
+        let (more, end) = connection.gather(Duration::from_secs(10), |more| {
             answers::read(&[&bytes, more].concat(), &heads, false).finals.len() > 1
         });
         bytes.extend(more);

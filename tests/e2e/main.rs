@@ -40,6 +40,7 @@ mod oidc;
 mod operation;
 mod outages;
 mod paths;
+mod penalties;
 mod policies;
 mod possession;
 mod protocols;

@@ -68,17 +68,22 @@ fn accepted(token: &str) {
     WORLD.forwarded(api().bearer(token));
 }
 
+/// Where the metadata of [`api`] are.
+const METADATA: &str =
+    "resource_metadata=\"http://api.test/.well-known/oauth-protected-resource/api\"";
+
 #[track_caller]
 fn rejected(token: &str) {
     let answer = WORLD.refused(api().bearer(token), 401, "credential-invalid");
-    assert_eq!(answer.field("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+    let expected = format!("Bearer error=\"invalid_token\", {METADATA}");
+    assert_eq!(answer.field("www-authenticate"), Some(&*expected));
 }
 
 #[test]
 fn a_good_token_gets_in_and_none_does_not() {
     accepted(&token().sign());
     let answer = WORLD.refused(api(), 401, "credential-missing");
-    assert_eq!(answer.field("www-authenticate"), Some("Bearer"));
+    assert_eq!(answer.field("www-authenticate"), Some(&*format!("Bearer {METADATA}")));
     WORLD.forwarded(Request::get("/public/x"));
     // A route that asks for nothing does not look at what was sent.
     WORLD.forwarded(Request::get("/public/x").bearer("rubbish"));

@@ -50,6 +50,11 @@ pub struct ApiKeys {
     clock: Clock,
 }
 
+/// The id that a key says of itself. It proves nothing. `None` where it has not the form of a key.
+pub fn claimed_key_id(presented: &str) -> Option<&str> {
+    Presented::read(presented).ok().map(|presented| presented.id)
+}
+
 impl ApiKeys {
     /// Keys of a store that is yet to be named: until then nobody can decide.
     pub fn new(clock: Clock) -> Arc<Self> {

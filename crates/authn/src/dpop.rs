@@ -62,6 +62,8 @@ pub enum ProofFailure {
     Full,
     /// It is not good: `invalid_dpop_proof`.
     Invalid(Cow<'static, str>),
+    /// It is a forgery, or came before: `invalid_dpop_proof`.
+    Wrong(&'static str),
     /// It needs a nonce that was given out here: `use_dpop_nonce`.
     NonceNeeded(&'static str),
     /// It is by another key than the token is bound to: `invalid_token`.
@@ -119,7 +121,7 @@ impl DpopProofs {
         proof.judge(asked, jkt, now)?;
         let next = self.judge_nonce(&proof, nonce_required)?;
         match self.replays.note(jkt, &proof.jti, proof.issued.plus(OLDEST), now) {
-            Noted::Before => Err(ProofFailure::invalid("it was used before")),
+            Noted::Before => Err(ProofFailure::Wrong("it was used before")),
             Noted::Forgotten => Err(ProofFailure::invalid("the clock of the gateway went back")),
             Noted::Full => Err(ProofFailure::Full),
             Noted::New => Ok(next),

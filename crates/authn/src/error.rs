@@ -11,6 +11,10 @@ pub enum TokenFailure {
     /// The token is not good; the client must get another. The reason is for the log alone.
     #[error("{0}")]
     Invalid(Cow<'static, str>),
+    /// It is none of the issuer's: a guess or a forgery, and none that was good once, or is elsewhere.
+    /// The reason is for the log alone.
+    #[error("{0}")]
+    Wrong(Cow<'static, str>),
     /// No key to judge it with: none was ever had, or those had are too old.
     #[error("the issuer's keys are not available")]
     KeysUnavailable {
@@ -33,6 +37,10 @@ pub enum TokenFailure {
 impl TokenFailure {
     pub(crate) const fn because(reason: &'static str) -> Self {
         Self::Invalid(Cow::Borrowed(reason))
+    }
+
+    pub(crate) const fn wrong(reason: &'static str) -> Self {
+        Self::Wrong(Cow::Borrowed(reason))
     }
 }
 

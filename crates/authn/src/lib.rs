@@ -45,7 +45,7 @@ mod vectors;
 pub use alg::Alg;
 pub use api_keys::{
     API_KEY, ApiKeys, DayView, Issued, KeyFailure, KeyState, KeyView, ManageError, NewKey, Numbers,
-    SecretView,
+    SecretView, claimed_key_id,
 };
 pub use binding::Binding;
 pub use certificate::{CLIENT_CERTIFICATE, of_certificate};
@@ -63,4 +63,4 @@ pub use revocations::{
 };
 pub use settings::{ClaimPaths, IssuerSettings, KeySource, Possession, Proof, ReadFrom, Refresh};
 pub use stand_in::{ProofOf, StandIn};
-pub use unverified::{unverified_issuer, unverified_jti};
+pub use unverified::{unverified_issuer, unverified_jti, with_claimed_account};

@@ -19,7 +19,7 @@ const REMEMBERED: usize = 10_000;
 /// How often newer keys are awaited for one token: those that came first may not be new enough.
 const ROUNDS: usize = 2;
 
-const NO_KEY: TokenFailure = TokenFailure::because("no key has the kid of the token");
+const NO_KEY: &str = "no key has the kid of the token";
 
 /// The keys of an issuer of JWTs, and the tokens it has verified with them.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Signed {
     ) -> Result<Arc<Principal>, TokenFailure> {
         let (token, principal, times) = self.read(token).map_err(TokenFailure::because)?;
         let waited = tokio::time::timeout(MAXIMUM_TIME, self.verify_signature(&token)).await;
-        let generation = waited.unwrap_or(Err(NO_KEY))?;
+        let generation = waited.unwrap_or(Err(TokenFailure::because(NO_KEY)))?;
         let principal = Arc::new(principal);
         let known = Verified { principal: Arc::clone(&principal), times, generation };
         self.verified.put(digest, known);
@@ -111,15 +111,24 @@ impl Signed {
         loop {
             match keys.set.verifies(token) {
                 Ok(true) => return Ok(keys.generation),
-                Ok(false) => return Err(TokenFailure::because("the signature is not good")),
+                Ok(false) => return Err(TokenFailure::wrong("the signature is not good")),
                 Err(Miss::Unfit) => {
-                    return Err(TokenFailure::because("the key named does not fit the token"));
+                    return Err(TokenFailure::wrong("the key named does not fit the token"));
                 }
                 Err(Miss::Unknown) => {
-                    rounds.next().ok_or(NO_KEY)?;
-                    keys = self.keys.newer_than(keys.generation).await.ok_or(NO_KEY)?;
+                    rounds.next().ok_or_else(|| self.no_key())?;
+                    let newer = self.keys.newer_than(keys.generation).await;
+                    keys = newer.ok_or_else(|| self.no_key())?;
                 }
             }
+        }
+    }
+
+    /// While the issuer does not answer, its newest key may be one that is not known here.
+    fn no_key(&self) -> TokenFailure {
+        match self.keys.status().last_error {
+            None => TokenFailure::wrong(NO_KEY),
+            Some(_) => TokenFailure::because(NO_KEY),
         }
     }
 

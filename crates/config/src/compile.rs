@@ -26,6 +26,7 @@ mod listeners;
 mod methods;
 mod names;
 mod operators;
+mod penalties;
 mod policies;
 mod proof;
 mod redirects;

@@ -6,7 +6,6 @@ use crate::at::At;
 const KEYS: &[&str] = &[
     "accounts",
     "admin.page",
-    "limits[].penalty",
     "logins",
     "routes[].access.any_of[].login",
     "routes[].request.schema",
@@ -22,11 +21,8 @@ const KEYS: &[&str] = &[
 ];
 
 /// Values by the path of their key.
-const VALUES: &[(&str, &[&str])] = &[
-    ("limits[].key", &["address_and_account"]),
-    ("state.shared", &["redis"]),
-    ("routes[].access.any_of[]", &["login"]),
-];
+const VALUES: &[(&str, &[&str])] =
+    &[("state.shared", &["redis"]), ("routes[].access.any_of[]", &["login"])];
 
 /// Whether the key at `at` belongs to a later version.
 pub(crate) fn has_key(at: &At) -> bool {

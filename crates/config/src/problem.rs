@@ -252,8 +252,8 @@ mod tests {
         problems.required::<()>(&route, "access", None);
         assert_eq!(problems.len(), 2);
         problems.push(Problem::not_in_this_version(
-            At::root().key("limits").index(1).key("penalty"),
-            "penalty",
+            At::root().key("limits").index(1).key("window"),
+            "window",
         ));
         problems.required::<()>(&At::root().key("limits").index(1), "rate", None);
         assert_eq!(problems.len(), 3);

@@ -11,7 +11,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 use portcullis_authn::{ApiKeys, DpopProofs, IntrospectionServer, Issuer, KeyCache, ReadFrom};
 use portcullis_core::{Secret, Timestamp};
-use portcullis_limit::{Limiter, Slots};
+use portcullis_limit::{Limiter, Penalties, Slots};
 use portcullis_policy::{Pipeline, Role, UpstreamSettings};
 use portcullis_tls::acme::AcmeSettings;
 use portcullis_tls::{CertificateSources, ClientTerms, HandshakePolicy, NamePolicy, Protocol};
@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub slots: HashMap<Arc<str>, Slots>,
     /// What only reports, and until when.
     pub trials: Vec<Trial>,
+    /// What is held against wrong credentials, by name of the limit: what a later snapshot takes over.
+    pub penalties: HashMap<Arc<str>, Penalties>,
     /// Where requests go, by name.
     pub upstreams: HashMap<Arc<str>, Arc<UpstreamSettings>>,
     /// Where what must be remembered lives.

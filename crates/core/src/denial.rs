@@ -104,6 +104,13 @@ pub enum Denial {
         /// What it has that may not come in cleartext.
         reason: &'static str,
     },
+    /// Too many wrong credentials came from this address for this account.
+    TooManyFailures {
+        /// Name of the limit.
+        limit: String,
+        /// How long to wait; rounded up to whole seconds on the wire.
+        retry_after: Duration,
+    },
     /// The transfer coding is not one we know.
     TransferCodingUnknown,
 }
@@ -130,7 +137,9 @@ impl Denial {
             Self::MediaTypeNotAllowed => 415,
             Self::ExpectationUnknown => 417,
             Self::CertificateInvalid { .. } | Self::HostNotAllowed => 421,
-            Self::ConcurrencyLimited { .. } | Self::RateLimited { .. } => 429,
+            Self::ConcurrencyLimited { .. }
+            | Self::RateLimited { .. }
+            | Self::TooManyFailures { .. } => 429,
             Self::HeadTooLarge => 431,
             Self::TransferCodingUnknown => 501,
         }
@@ -163,6 +172,7 @@ impl Denial {
             Self::ScopeMissing { .. } => "scope-missing",
             Self::TargetTooLong => "target-too-long",
             Self::TlsRequired { .. } => "tls-required",
+            Self::TooManyFailures { .. } => "too-many-failures",
             Self::TransferCodingUnknown => "transfer-coding-unknown",
         }
     }
@@ -196,6 +206,7 @@ impl Denial {
             Self::ScopeMissing { .. } => "The credential lacks a needed scope",
             Self::TargetTooLong => "The request target is too long",
             Self::TlsRequired { .. } => "This is served by https alone",
+            Self::TooManyFailures { .. } => "Too many wrong credentials",
             Self::TransferCodingUnknown => "This transfer coding is not understood",
         }
     }
@@ -211,6 +222,9 @@ impl Denial {
                 Cow::Owned(format!("policy {policy}: {reason}"))
             }
             Self::RateLimited { limit, .. } => Cow::Owned(format!("limit {limit} is used up")),
+            Self::TooManyFailures { limit, .. } => {
+                Cow::Owned(format!("limit {limit}: too many wrong credentials"))
+            }
             Self::ConcurrencyLimited { limit } => Cow::Owned(format!("limit {limit} is reached")),
             Self::BodyTooLarge { maximum } => Cow::Owned(format!("more than {maximum} bytes")),
             Self::RoleMissing { wanted } => {
@@ -265,6 +279,7 @@ impl Denial {
             Self::ScopeMissing { challenge },
             Self::TargetTooLong,
             Self::TlsRequired { reason: "sample" },
+            Self::TooManyFailures { limit: "sample".into(), retry_after: Duration::from_secs(1) },
             Self::TransferCodingUnknown,
         ]
     }

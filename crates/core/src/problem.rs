@@ -68,7 +68,7 @@ fn denial_fields(denial: &Denial, fields: &mut Vec<(HeaderName, HeaderValue)>) {
                 fields.push((ALLOW, value));
             }
         }
-        Denial::RateLimited { retry_after, .. } => {
+        Denial::RateLimited { retry_after, .. } | Denial::TooManyFailures { retry_after, .. } => {
             fields.push((RETRY_AFTER, seconds(*retry_after)));
         }
         Denial::BodyTooLarge { .. }

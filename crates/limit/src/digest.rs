@@ -10,6 +10,12 @@ pub(crate) struct Digest {
 }
 
 impl Digest {
+    fn of(mut hasher: impl Hasher) -> Self {
+        let low = hasher.finish();
+        hasher.write_u8(1);
+        Self { high: hasher.finish(), low }
+    }
+
     /// Which of `count` shards the key belongs to. Takes other bits than [`LowBits`].
     pub(crate) fn shard(self, count: usize) -> usize {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
@@ -32,9 +38,17 @@ impl Digester {
     pub(crate) fn digest(&self, key: &[u8]) -> Digest {
         let mut hasher = self.0.build_hasher();
         hasher.write(key);
-        let low = hasher.finish();
-        hasher.write_u8(1);
-        Digest { high: hasher.finish(), low }
+        Digest::of(hasher)
+    }
+
+    /// The same of a key in parts: `a` and `bc` are not `ab` and `c`.
+    pub(crate) fn digest_of(&self, parts: &[&[u8]]) -> Digest {
+        let mut hasher = self.0.build_hasher();
+        for part in parts {
+            hasher.write(part);
+            hasher.write_usize(part.len());
+        }
+        Digest::of(hasher)
     }
 }
 

@@ -87,6 +87,14 @@ impl Access {
         }
     }
 
+    /// Whether tokens or API keys are taken, which can be guessed.
+    pub const fn has_guessable(&self) -> bool {
+        match self {
+            Self::AnyOf(demand) => !demand.tokens.is_empty() || demand.api_keys.is_some(),
+            Self::Public { .. } => false,
+        }
+    }
+
     /// The field that carries API keys, where they are taken.
     pub fn key_field(&self) -> Option<&HeaderName> {
         match self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_authn::{ApiKeys, DpopProofs, IntrospectionServer, KeyCache, Revocations};
 use portcullis_core::Clock;
-use portcullis_limit::{Limiter, Slots};
+use portcullis_limit::{Limiter, Penalties, Slots};
 
 /// Handles by name. A compile reads them and changes nothing: a refused file leaves all as it was.
 /// The first start, and `check`, hand over an empty one.
@@ -15,6 +15,8 @@ pub struct Handover {
     pub limiters: HashMap<Arc<str>, Limiter>,
     /// Slots by name of the limit; taken with [`Slots::with_maximum`].
     pub slots: HashMap<Arc<str>, Slots>,
+    /// Penalties by name of the limit; taken with [`Penalties::with_penalty`].
+    pub penalties: HashMap<Arc<str>, Penalties>,
     /// Keys by name of the issuer; taken where [`KeyCache::same_source`] says so.
     pub keys: HashMap<Arc<str>, KeyCache>,
     /// Introspection servers by name of the issuer; taken where [`IntrospectionServer::is_same`] says so.
@@ -38,6 +40,7 @@ impl Handover {
         Self {
             limiters: HashMap::new(),
             slots: HashMap::new(),
+            penalties: HashMap::new(),
             keys: HashMap::new(),
             servers: HashMap::new(),
             api_keys,

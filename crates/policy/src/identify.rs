@@ -11,13 +11,14 @@ use http::HeaderValue;
 use portcullis_authn::bearer::{self, Bearer};
 use portcullis_authn::{KeyFailure, ReadFrom, TokenFailure, unverified_issuer};
 use portcullis_core::forwarded::ClientView;
-use portcullis_core::{ChallengeError, ConnMeta, Denial, Fault, Head, Principal, Refusal, Scheme};
+use portcullis_core::{ChallengeError, ConnMeta, Denial, Fault, Head, Principal, Scheme};
 
+use crate::penalty::Failed;
 use crate::possession::{self, Bound, Presented};
 use crate::{Demand, KeyWay, TokenWay, certificates};
 
 /// What a request sent to say who it is.
-enum Sent<'h> {
+pub(crate) enum Sent<'h> {
     /// The value of the field of API keys.
     Key(&'h KeyWay, &'h HeaderValue),
     Token(Found<'h>),
@@ -26,8 +27,8 @@ enum Sent<'h> {
 }
 
 /// A token and the kind of place it came from.
-struct Found<'h> {
-    token: Cow<'h, str>,
+pub(crate) struct Found<'h> {
+    pub(crate) token: Cow<'h, str>,
     place: &'h ReadFrom,
     scheme: Scheme,
 }
@@ -43,20 +44,21 @@ pub struct Caller {
     pub bound: Bound,
 }
 
-/// Finds the one credential that counts and verifies it. `Ok(None)`: none was sent. The certificate of
-/// the connection counts where the request has no credential of its own. `client` is whose address the
-/// lists of API keys are held against.
-pub async fn identify(
+/// Verifies the one credential that counts. `Ok(None)`: none was sent. The certificate of the connection
+/// counts where the request has no credential of its own. `client` is whose address the lists of API
+/// keys are held against.
+pub(crate) async fn identify(
     demand: &Demand,
+    sent: Option<&Sent<'_>>,
     head: &Head<'_>,
     conn: &ConnMeta,
     client: &ClientView,
-) -> Result<Option<Caller>, Refusal> {
-    match find(demand, head)? {
+) -> Result<Option<Caller>, Failed> {
+    match sent {
         None => Ok(certificates::identify(&demand.certificates, conn)),
         Some(Sent::Key(way, value)) => by_key(demand, way, value, client).map(Some),
-        Some(Sent::NoToken(reason)) => Err(invalid(demand, Scheme::Bearer, reason).into()),
-        Some(Sent::Token(found)) => by_token(demand, &found, head, conn).await.map(Some),
+        Some(Sent::NoToken(reason)) => Err(invalid(demand, Scheme::Bearer, *reason).into()),
+        Some(Sent::Token(found)) => by_token(demand, found, head, conn).await.map(Some),
     }
 }
 
@@ -65,16 +67,15 @@ fn by_key(
     way: &KeyWay,
     value: &HeaderValue,
     client: &ClientView,
-) -> Result<Caller, Refusal> {
+) -> Result<Caller, Failed> {
     // What is not text is no key, and is judged as such.
     let presented = value.to_str().unwrap_or("not text");
     match way.keys.verify(presented, client.address) {
         Ok(principal) => Ok(Caller { principal, ambient: false, bound: Bound::default() }),
-        Err(KeyFailure::Wrong(reason) | KeyFailure::Ended(reason)) => {
-            let error = Some((Scheme::ApiKey, ChallengeError::InvalidToken));
-            let challenge = demand.challenge(error);
-            Err(Denial::CredentialInvalid { challenge, reason: reason.into() }.into())
+        Err(KeyFailure::Wrong(reason)) => {
+            Err(Failed::wrong(invalid(demand, Scheme::ApiKey, reason)))
         }
+        Err(KeyFailure::Ended(reason)) => Err(invalid(demand, Scheme::ApiKey, reason).into()),
         Err(failure @ KeyFailure::Unavailable) => {
             Err(Fault::StateUnavailable { reason: failure.to_string().into() }.into())
         }
@@ -86,7 +87,7 @@ async fn by_token(
     found: &Found<'_>,
     head: &Head<'_>,
     conn: &ConnMeta,
-) -> Result<Caller, Refusal> {
+) -> Result<Caller, Failed> {
     let Some(way) = choose(&demand.tokens, found) else {
         let reason = "no issuer of this route issued the token";
         return Err(invalid(demand, found.scheme, reason).into());
@@ -97,6 +98,9 @@ async fn by_token(
             let bound = possession::judge(demand, way, &principal, presented, (head, conn))?;
             let ambient = matches!(found.place, ReadFrom::Cookie(_));
             Ok(Caller { principal, ambient, bound })
+        }
+        Err(TokenFailure::Wrong(reason)) => {
+            Err(Failed::wrong(invalid(demand, found.scheme, reason)))
         }
         Err(TokenFailure::Invalid(reason)) => Err(invalid(demand, found.scheme, reason).into()),
         Err(
@@ -130,7 +134,8 @@ fn invalid(demand: &Demand, scheme: Scheme, reason: impl Into<Cow<'static, str>>
     Denial::CredentialInvalid { challenge: demand.challenge(error), reason: reason.into() }
 }
 
-fn find<'h>(demand: &'h Demand, head: &Head<'h>) -> Result<Option<Sent<'h>>, Denial> {
+/// Finds the one credential that counts.
+pub(crate) fn find<'h>(demand: &'h Demand, head: &Head<'h>) -> Result<Option<Sent<'h>>, Denial> {
     let mut explicit = find_key(demand, head)?;
     for place in places(&demand.tokens) {
         let Some(sent) = find_explicit(place, head)? else { continue };

@@ -4,6 +4,7 @@
 //! on state that outlives a reload come in through [`Handover`].
 
 pub mod access;
+mod caller;
 pub mod cel;
 mod certificates;
 pub mod clients;
@@ -17,6 +18,7 @@ pub mod identify;
 pub mod limits;
 pub mod media;
 pub mod origin;
+mod penalty;
 mod permit;
 pub mod pipeline;
 mod policies;
@@ -42,7 +44,7 @@ pub use handover::Handover;
 pub use headers::{Applies, FieldAction, Fields, HeaderPolicy, HeaderRule};
 pub use hosts::{AllowedHost, HostAllowList, HostClients, HostEntry};
 pub use limits::{
-    AddressLimit, ConcurrentLimit, FloodGuard, PrincipalKey, PrincipalLimit, SlotKey,
+    AddressLimit, ConcurrentLimit, FloodGuard, PenaltyLimit, PrincipalKey, PrincipalLimit, SlotKey,
 };
 pub use media::MediaType;
 pub use origin::{Lines, Origin};

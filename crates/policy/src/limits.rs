@@ -1,7 +1,7 @@
 //! Named limits as a route uses them.
 
 use http::{HeaderName, HeaderValue};
-use portcullis_limit::{Limiter, Slots, Standing, limit_item, policy_item};
+use portcullis_limit::{Limiter, Penalties, Slots, Standing, limit_item, policy_item};
 
 use crate::{Origin, ReportOnly};
 
@@ -44,6 +44,17 @@ pub struct AddressLimit {
     /// The line of the limit.
     pub origin: Origin,
     /// Where it only reports.
+    pub report_only: Option<ReportOnly>,
+}
+
+/// What wrong credentials of a client's address and the account they claim cost.
+#[derive(Clone, Debug)]
+pub struct PenaltyLimit {
+    /// What is held against whom.
+    pub penalties: Penalties,
+    /// The line of the limit.
+    pub origin: Origin,
+    /// Whether it only reports, and until when.
     pub report_only: Option<ReportOnly>,
 }
 

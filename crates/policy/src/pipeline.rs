@@ -7,13 +7,11 @@ use portcullis_core::forwarded::ClientView;
 use portcullis_core::{ClientKey, ConnMeta, Denial, Head, Host, Principal, Refusal};
 use portcullis_limit::Outcome;
 
-use crate::access::{Access, CertificateWay};
-use crate::certificates::shown;
+use crate::caller::identify_caller;
 use crate::cors::is_preflight;
 use crate::counting::{
     Tally, admit_address_limits, admit_concurrent_limits, admit_principal_limits, left,
 };
-use crate::identify::{Caller, identify, missing};
 use crate::permit::permit;
 use crate::policies::admit_policies;
 use crate::shape::{admit_route_client, admit_shape};
@@ -111,7 +109,9 @@ impl Pipeline {
         let tally = &mut known.tally;
         admit_shape(&route, head, client, trace, &mut tally.would_deny)?;
         admit_address_limits(&route, &key, trace, tally)?;
-        let caller = identify_caller(&route, head, conn, client, trace).await?;
+        let caller =
+            identify_caller(&route, head, (conn, client), (&key, &mut tally.would_deny), trace)
+                .await?;
         let ambient = caller.as_ref().is_some_and(|caller| caller.ambient);
         let principal = caller.as_ref().map(|caller| Arc::clone(&caller.principal));
         known.bound = caller.as_ref().map(|caller| caller.bound.clone()).unwrap_or_default();
@@ -362,40 +362,6 @@ fn judge_upgrade<T: Trace>(
         Err(denial) => denial.reason().into_owned(),
     });
     Ok(judged?)
-}
-
-async fn identify_caller<T: Trace>(
-    route: &Route,
-    head: &Head<'_>,
-    conn: &ConnMeta,
-    client: &ClientView,
-    trace: &mut T,
-) -> Result<Option<Caller>, Refusal> {
-    let demand = match &route.access {
-        Access::AnyOf(demand) => demand,
-        Access::Public { origin } => {
-            trace.note(Stage::Identify, *origin, || saw::PUBLIC.to_owned());
-            return Ok(None);
-        }
-    };
-    let identified = identify(demand, head, conn, client).await;
-    trace.note(Stage::Identify, demand.origin, || match &identified {
-        Ok(Some(Caller { principal, bound, .. })) => saw::principal(principal, bound),
-        Ok(None) => saw::NO_CREDENTIAL.to_owned(),
-        Err(refusal) => refusal.reason().into_owned(),
-    });
-    match identified? {
-        // Whoever shows a certificate is somebody, though not one of those who may come.
-        None if demand.anonymous && is_somebody(&demand.certificates, conn) => {
-            Err(Denial::CertificateNotAllowed.into())
-        }
-        None if !demand.anonymous => Err(missing(demand, conn).into()),
-        caller => Ok(caller),
-    }
-}
-
-fn is_somebody(certificates: &[CertificateWay], conn: &ConnMeta) -> bool {
-    !certificates.is_empty() && shown(conn).is_some()
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use portcullis_authn::dpop::Asked;
 use portcullis_authn::{Binding, ProofFailure};
-use portcullis_core::{ChallengeError, ConnMeta, Denial, Fault, Head, Principal, Refusal, Scheme};
+use portcullis_core::{ChallengeError, ConnMeta, Denial, Fault, Head, Principal, Scheme};
 
 use crate::certificates::shown;
+use crate::penalty::Failed;
 use crate::{Demand, TokenWay};
 
 /// What a token is bound to, as far as its holder has shown to have it.
@@ -49,7 +50,7 @@ pub(crate) fn judge(
     principal: &Principal,
     presented: Presented<'_>,
     (head, conn): (&Head<'_>, &ConnMeta),
-) -> Result<Bound, Refusal> {
+) -> Result<Bound, Failed> {
     let proof = way.issuer.settings().proof;
     let invalid = |reason| refused(demand, presented.scheme, ChallengeError::InvalidToken, reason);
     let binding = Binding::read(&principal.claims).map_err(invalid)?;
@@ -69,7 +70,7 @@ fn judge_proof(
     jkt: &str,
     nonce_required: bool,
     head: &Head<'_>,
-) -> Result<Option<Arc<str>>, Refusal> {
+) -> Result<Option<Arc<str>>, Failed> {
     let Some(proofs) = &demand.dpop else {
         let reason = "a route that takes DPoP without what it needs".into();
         return Err(Fault::Internal { reason }.into());
@@ -83,7 +84,12 @@ fn judge_proof(
         }
         ProofFailure::Invalid(reason) => {
             let reason = format!("DPoP proof: {reason}");
-            refused(demand, Scheme::Dpop, ChallengeError::InvalidDpopProof, reason)
+            refused(demand, Scheme::Dpop, ChallengeError::InvalidDpopProof, reason).into()
+        }
+        ProofFailure::Wrong(reason) => {
+            let reason = format!("DPoP proof: {reason}");
+            let error = ChallengeError::InvalidDpopProof;
+            Failed::wrong(refused(demand, Scheme::Dpop, error, reason))
         }
         ProofFailure::NonceNeeded(reason) => {
             let error = Some((Scheme::Dpop, ChallengeError::UseDpopNonce));
@@ -94,7 +100,7 @@ fn judge_proof(
         }
         ProofFailure::OtherKey => {
             let reason = "the token is bound to another key";
-            refused(demand, Scheme::Dpop, ChallengeError::InvalidToken, reason)
+            Failed::wrong(refused(demand, Scheme::Dpop, ChallengeError::InvalidToken, reason))
         }
         ProofFailure::Unready => {
             let reason = "the system gives no random bytes".into();
@@ -108,7 +114,7 @@ fn refused(
     scheme: Scheme,
     error: ChallengeError,
     reason: impl Into<Cow<'static, str>>,
-) -> Refusal {
+) -> Denial {
     let challenge = demand.challenge(Some((scheme, error)));
-    Denial::CredentialInvalid { challenge, reason: reason.into() }.into()
+    Denial::CredentialInvalid { challenge, reason: reason.into() }
 }

@@ -7,7 +7,7 @@ use http::Method;
 
 use crate::{
     Access, AddressLimit, ClientRules, ConcurrentLimit, Forward, HeaderPolicy, MediaType, Origin,
-    PrincipalLimit, ReportOnly, RouteCors, UpgradeToken,
+    PenaltyLimit, PrincipalLimit, ReportOnly, RouteCors, UpgradeToken,
 };
 
 /// A compiled route.
@@ -27,6 +27,8 @@ pub struct Route {
     pub clients: Option<ClientRules>,
     /// Limits by address.
     pub address_limits: Vec<AddressLimit>,
+    /// What wrong credentials cost.
+    pub penalty: Option<PenaltyLimit>,
     /// Limits by principal or claim.
     pub principal_limits: Vec<PrincipalLimit>,
     /// Limits of requests at once.

@@ -23,6 +23,8 @@ pub enum Stage {
     Shape,
     /// `limits` by address.
     AddressLimits,
+    /// `limits` with a penalty: whether wrong credentials came before.
+    Penalty,
     /// `access`: whose credential it is.
     Identify,
     /// `limits` by principal.
@@ -41,7 +43,7 @@ pub enum Stage {
 
 impl Stage {
     /// Those that a verdict is made of, in their order.
-    pub const OF_VERDICT: [Self; 13] = [
+    pub const OF_VERDICT: [Self; 14] = [
         Self::Client,
         Self::FloodGuard,
         Self::Host,
@@ -50,6 +52,7 @@ impl Stage {
         Self::Route,
         Self::Shape,
         Self::AddressLimits,
+        Self::Penalty,
         Self::Identify,
         Self::PrincipalLimits,
         Self::Permit,
@@ -70,6 +73,7 @@ impl Stage {
             Self::Head => "head",
             Self::Host => "host",
             Self::Identify => "identify",
+            Self::Penalty => "penalty",
             Self::Permit => "permit",
             Self::PrincipalLimits => "limits-by-principal",
             Self::Route => "route",

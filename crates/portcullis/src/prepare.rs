@@ -119,6 +119,7 @@ pub(crate) fn prepare(
     let handover = Handover {
         limiters: snapshot.limiters,
         slots: snapshot.slots,
+        penalties: snapshot.penalties,
         keys: snapshot.keys,
         servers: snapshot.servers,
         api_keys: snapshot.api_keys.keys,

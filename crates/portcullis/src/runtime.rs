@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use portcullis_authn::{ApiKeys, IntrospectionServer, IntrospectionStatus, Issuer, Revocations};
 use portcullis_config::snapshot::{AdminTerms, TelemetryTerms, Trial};
 use portcullis_core::{Clock, Timestamp};
+use portcullis_limit::Penalties;
 use portcullis_policy::{Handover, IdentitySigner};
-use portcullis_proxy::metrics::raise;
+use portcullis_proxy::metrics::{LimitMetrics, raise};
 use portcullis_proxy::{Decisions, Metrics, Pool, Recorder};
 use portcullis_state::Durable;
 use portcullis_tls::acme::AcmeSettings;
@@ -144,6 +145,8 @@ impl Runtime {
         old.handover.limiters.keys().filter(gone).for_each(|name| self.metrics.forget_limit(name));
         let gone = |name: &&Arc<str>| !running.handover.slots.contains_key(*name);
         old.handover.slots.keys().filter(gone).for_each(|name| self.metrics.forget_slots(name));
+        let gone = |name: &&Arc<str>| !running.handover.penalties.contains_key(*name);
+        old.handover.penalties.keys().filter(gone).for_each(|name| self.metrics.forget_limit(name));
         let gone = |name: &&Arc<str>| !running.handover.keys.contains_key(*name);
         old.handover.keys.keys().filter(gone).for_each(|name| self.metrics.forget_issuer(name));
         let gone = |name: &&Arc<str>| !running.handover.servers.contains_key(*name);
@@ -246,6 +249,9 @@ impl Runtime {
         for limiter in self.running().handover.limiters.values() {
             limiter.sweep();
         }
+        for penalties in self.running().handover.penalties.values() {
+            penalties.sweep();
+        }
     }
 
     /// Each certificate, and why what is kept of it could not be read.
@@ -290,6 +296,7 @@ impl Runtime {
             raise(&metrics.evictions.with_label_values(&by), limiter.evictions());
             raise(&metrics.overflows.with_label_values(&by), limiter.overflows());
         }
+        show_penalties(&running.handover.penalties, &self.metrics.limits);
         for (name, server) in &running.handover.servers {
             let status = server.status();
             let IntrospectionStatus { calls, failures, remembered, .. } = status;
@@ -309,6 +316,16 @@ impl Runtime {
         if let Some(identity) = &running.identity {
             raise(&self.metrics.process.minted, identity.minted());
         }
+    }
+}
+
+fn show_penalties(all: &HashMap<Arc<str>, Penalties>, metrics: &LimitMetrics) {
+    for (name, penalties) in all {
+        let by = [&**name];
+        metrics.keys.with_label_values(&by).set(count(penalties.keys()));
+        raise(&metrics.penalties.with_label_values(&by), penalties.begun());
+        raise(&metrics.evictions.with_label_values(&by), penalties.evictions());
+        raise(&metrics.overflows.with_label_values(&by), penalties.overflows());
     }
 }
 

@@ -279,6 +279,7 @@ impl Tried {
             Stage::FloodGuard => "clients.limit is not set",
             Stage::Identify | Stage::Permit if public => "public",
             Stage::Permit => "nothing is asked beyond the credential",
+            Stage::Penalty => "the route has no penalty",
             Stage::PrincipalLimits => "the route has no limit by principal",
             Stage::Shape if decision.is_some_and(is_app_preflight) => "the app answers preflights",
             Stage::Transport => "it came by TLS, or in cleartext where that is served",

@@ -91,6 +91,8 @@ pub struct LimitMetrics {
     pub evictions: IntCounterVec,
     /// `gateway_limiter_overflows_total`.
     pub overflows: IntCounterVec,
+    /// `gateway_limiter_penalties_total`.
+    pub penalties: IntCounterVec,
     /// `gateway_limiter_slots`.
     pub slots: IntGaugeVec,
 }
@@ -209,6 +211,7 @@ impl Metrics {
         self.limits.keys.remove_label_values(&[limit]).ok();
         self.limits.evictions.remove_label_values(&[limit]).ok();
         self.limits.overflows.remove_label_values(&[limit]).ok();
+        self.limits.penalties.remove_label_values(&[limit]).ok();
     }
 
     /// Drops what was counted for a limit of requests at once that is no more.
@@ -318,7 +321,12 @@ impl LimitMetrics {
             )?,
             overflows: make.counters(
                 "gateway_limiter_overflows_total",
-                "Requests counted in the shared bucket of a full limit.",
+                "Requests counted in the shared bucket of a full limit, and failures that a full penalty could not count.",
+                by,
+            )?,
+            penalties: make.counters(
+                "gateway_limiter_penalties_total",
+                "Delays begun by wrong credentials.",
                 by,
             )?,
             slots: make.gauges(

@@ -140,6 +140,7 @@ fn seen(stage: Stage, ctx: &Ctx) -> String {
         | Stage::FloodGuard
         | Stage::Forward
         | Stage::Head
+        | Stage::Penalty
         | Stage::PrincipalLimits
         | Stage::Transport
         | Stage::Upgrade => None,

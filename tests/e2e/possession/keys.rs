@@ -275,22 +275,30 @@ fn a_challenge_names_what_would_do() {
         answer.expect(401);
         assert_eq!(answer.field("www-authenticate"), Some(expected));
     };
-    check(&ask(Request::get("/required/1")).0, &format!("DPoP {algs}"));
+    let of = |route: &str| {
+        format!(
+            "resource_metadata=\"https://api.test/.well-known/oauth-protected-resource/{route}\""
+        )
+    };
+    let (required, optional, none) = (of("required"), of("optional"), of("none"));
+    check(&ask(Request::get("/required/1")).0, &format!("DPoP {algs}, {required}"));
     let token = unbound("optional").time("exp", -100).sign();
-    let both = format!("Bearer error=\"invalid_token\", DPoP {algs}");
+    let both = format!("Bearer error=\"invalid_token\", {optional}, DPoP {algs}, {optional}");
     check(&ask(Request::get("/optional/1").bearer(&token)).0, &both);
     let token = unbound("optional").bound_to(&HOLDER).time("exp", -100).sign();
     let request = Request::get("/optional/1").dpop(&token, proof("/optional/1", &token).sign());
-    check(&ask(request).0, &format!("Bearer, DPoP error=\"invalid_token\", {algs}"));
+    let wrong = format!("Bearer {optional}, DPoP error=\"invalid_token\", {algs}, {optional}");
+    check(&ask(request).0, &wrong);
     check(
         &ask(Request::get("/required/1").bearer("x")).0,
-        &format!("DPoP error=\"invalid_token\", {algs}"),
+        &format!("DPoP error=\"invalid_token\", {algs}, {required}"),
     );
-    check(&ask(Request::get("/none")).0, "Bearer");
+    check(&ask(Request::get("/none")).0, &format!("Bearer {none}"));
     let token = bound("required");
     let (answer, _) = ask(Request::get("/scoped").dpop(&token, proof("/scoped", &token).sign()));
     answer.expect_refusal(403, "scope-missing");
-    let expected = format!("DPoP error=\"insufficient_scope\", {algs}, scope=\"a\"");
+    let scoped = of("scoped");
+    let expected = format!("DPoP error=\"insufficient_scope\", {algs}, scope=\"a\", {scoped}");
     assert_eq!(answer.field("www-authenticate"), Some(&*expected));
 }
 

@@ -104,7 +104,7 @@ impl<'p> Proof<'p> {
         let alg = header.alg.for_verifier();
         match jsonwebtoken::crypto::verify(signature, signed, &key.decoding, alg) {
             Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(ProofFailure::invalid("its signature is not good")),
+            Ok(false) | Err(_) => Err(ProofFailure::Wrong("its signature is not good")),
         }
     }
 }

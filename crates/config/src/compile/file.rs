@@ -93,6 +93,7 @@ impl Parts {
         let ClientTerms { clients, flood } = clients?;
         let flood = flood.map(|quota| flood_guard(quota, context));
         let (limiters, slots) = (sections.limiters(flood.as_ref()), sections.slots());
+        let penalties = sections.penalties();
         let issuers = sections.issuers.into_compiled();
         let transport = redirects::transport(&listeners, &issuers, served.api_keys.field.as_ref());
         let telemetry = operators.telemetry?.with_key_field(served.api_keys.field.as_ref());
@@ -112,6 +113,7 @@ impl Parts {
             limiters,
             slots,
             trials: sections.reports.trials,
+            penalties,
             upstreams: sections.upstreams.into_compiled(),
             state: operators.state?,
             identity: served.identity,

@@ -3,12 +3,13 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use portcullis_limit::{Limiter, Quota, Slots};
+use portcullis_limit::{Limiter, Penalties, Quota, Slots};
 use portcullis_policy::{Origin, PrincipalKey, ReportOnly};
 
 use crate::at::At;
 use crate::compile::Context;
 use crate::compile::check;
+use crate::compile::penalties::Asked;
 use crate::problem::{Problem, Problems};
 use crate::raw::limits as raw;
 use crate::units::Rate;
@@ -36,6 +37,8 @@ pub(super) enum Counter {
     Rate(Limiter),
     /// Requests at once.
     Slots(Slots),
+    /// Wrong credentials.
+    Penalty(Penalties),
 }
 
 /// What a limit counts by.
@@ -55,10 +58,9 @@ impl raw::Limit {
         context: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<(Arc<str>, Limit)> {
-        let Self { name, key, rate, burst, concurrent, maximum_keys } = self;
+        let Self { name, key, rate, burst, concurrent, penalty, maximum_keys } = self;
         let name = check::name(name, at, problems);
         let key = problems.required(at, "key", key);
-        let key = key.and_then(|key| key.compile(&at.key("key"), problems));
         if maximum_keys.get() > MOST_KEYS {
             let message = format!("{maximum_keys} buckets would take too much memory");
             let problem = Problem::new(at.key("maximum_keys"), message);
@@ -66,6 +68,19 @@ impl raw::Limit {
             return None;
         }
         let maximum_keys = usize::try_from(maximum_keys.get()).unwrap_or(MAXIMUM_KEYS);
+        if let Some(penalty) = penalty {
+            let beside = [
+                ("rate", rate.is_some()),
+                ("burst", burst.is_some()),
+                ("concurrent", concurrent.is_some()),
+            ];
+            let asked = Asked { key, beside, maximum_keys };
+            let counter = penalty.compile(name.as_ref(), asked, at, context, problems)?;
+            // The key of a penalty says both at once.
+            let (key, origin) = (Key::Address, context.origin(at));
+            return Some((name?, Limit { counter, key, origin, report_only: None }));
+        }
+        let key = key.and_then(|key| key.compile(&at.key("key"), problems));
         let amount = Amount { rate, burst, concurrent }.compile(at, problems);
         let (name, key) = (name?, key?);
         let counter = amount?.counter(&name, maximum_keys, context);
@@ -127,6 +142,12 @@ impl raw::LimitKey {
     fn compile(self, at: &At, problems: &mut Problems) -> Option<Key> {
         Some(match self {
             Self::Address => Key::Address,
+            Self::AddressAndAccount => {
+                let message = "this key is that of a penalty for wrong credentials";
+                let help = "give it `penalty: {}`, or count by `address` or `principal`";
+                problems.push(Problem::new(at.clone(), message).help(help));
+                return None;
+            }
             Self::Claim(path) => {
                 let path = check::texts(path, &at.key("claim"), problems)?;
                 Key::Principal(PrincipalKey::Claim(path))

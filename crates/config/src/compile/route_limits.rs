@@ -1,6 +1,8 @@
 //! `limits` of a route.
 
-use portcullis_policy::{AddressLimit, ConcurrentLimit, PrincipalKey, PrincipalLimit, SlotKey};
+use portcullis_policy::{
+    AddressLimit, ConcurrentLimit, PenaltyLimit, PrincipalKey, PrincipalLimit, SlotKey,
+};
 
 use crate::at::At;
 use crate::compile::limits::{Counter, Key, Limit};
@@ -14,6 +16,7 @@ pub(super) struct RouteLimits {
     pub(super) by_address: Vec<AddressLimit>,
     pub(super) by_principal: Vec<PrincipalLimit>,
     pub(super) concurrent: Vec<ConcurrentLimit>,
+    pub(super) penalty: Option<PenaltyLimit>,
 }
 
 impl RouteLimits {
@@ -32,6 +35,9 @@ impl RouteLimits {
                 };
                 self.concurrent.push(ConcurrentLimit { slots, key, origin, report_only });
             }
+            (Counter::Penalty(penalties), _) => {
+                self.penalty = Some(PenaltyLimit { penalties, origin, report_only });
+            }
         }
     }
 }
@@ -44,6 +50,8 @@ pub(super) struct Listed<'a> {
     pub(super) at: At,
     /// Whether the route is public, so that nobody is identified.
     pub(super) public: bool,
+    /// Whether it takes tokens or API keys, which can be guessed.
+    pub(super) guessable: bool,
 }
 
 /// Compiles the list of a route.
@@ -66,6 +74,11 @@ pub(super) fn compile(
             sound = false;
             continue;
         };
+        if let Some(problem) = unfit_penalty(&name, &limit, &all, &at, listed) {
+            problems.push(problem);
+            sound = false;
+            continue;
+        }
         match &limit.key {
             Key::Principal(key) if listed.public => {
                 problems.push(on_public(&name, key, at, listed));
@@ -76,6 +89,30 @@ pub(super) fn compile(
         seen.push(name);
     }
     sound.then_some(all)
+}
+
+/// What is wrong with a penalty in the list.
+fn unfit_penalty(
+    name: &str,
+    limit: &Limit,
+    before: &RouteLimits,
+    at: &At,
+    listed: &Listed<'_>,
+) -> Option<Problem> {
+    let Counter::Penalty(_) = &limit.counter else { return None };
+    if before.penalty.is_some() {
+        let message = format!("`{name}` is the second penalty of the route");
+        return Some(Problem::new(at.clone(), message).help("one penalty counts all failures"));
+    }
+    if listed.guessable {
+        return None;
+    }
+    let message = format!("`{name}` is a penalty, but the route takes neither tokens nor API keys");
+    if at.is_within(listed.route) {
+        return Some(Problem::new(at.clone(), message).help("take it out of the list"));
+    }
+    let help = "the list is that of `defaults`: give this route `limits` of its own";
+    Some(Problem::new(listed.route.key("access"), message).help(help))
 }
 
 fn on_public(name: &str, key: &PrincipalKey, at: At, listed: &Listed<'_>) -> Problem {

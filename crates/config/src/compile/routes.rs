@@ -132,13 +132,12 @@ impl raw::Route {
             cors: places.pick("cors", cors, defaults.cors),
         };
         let upgrade = compile_upgrade(places.pick("upgrade", upgrade, defaults.upgrade), problems);
-        let public = demand.is_public();
+        let (from, public) = (&places.default, demand.is_public());
         let demand = demand.compile(at, pattern.as_ref(), known, context, problems);
-        let from = &places.default;
         let body = request::body(request, at, defaults.request, from, context, problems);
         let timeouts = request::timeouts(timeouts, at, defaults.timeouts, from, problems);
-        let headers_at = at.key("response_headers");
-        let headers = response_headers.compile(&headers_at, known.default_headers, problems);
+        let headers =
+            response_headers.compile(&at.key("response_headers"), known.default_headers, problems);
         let around = Around { pattern: pattern.as_ref(), path: &path, public, known };
         let forward = problems.required(at, "forward", forward).and_then(|forward| {
             forward.compile(&at.key("forward"), defaults.forward, &around, problems)
@@ -152,6 +151,7 @@ impl raw::Route {
             access: demand.access,
             clients: demand.clients,
             address_limits: demand.limits.by_address,
+            penalty: demand.limits.penalty,
             principal_limits: demand.limits.by_principal,
             concurrent_limits: demand.limits.concurrent,
             upgrade: can_upgrade(upgrade?, &forward, at, problems)?,
@@ -217,7 +217,9 @@ impl Demand {
         };
         let limits = match limits {
             Some((list_at, list)) => {
-                let listed = Listed { route: at, at: list_at, public };
+                // Where `access` is wrong, that is said already.
+                let guessable = access.as_ref().is_none_or(Access::has_guessable) && !public;
+                let listed = Listed { route: at, at: list_at, public, guessable };
                 route_limits::compile(list, &listed, &sections.limits, problems)
             }
             None => Some(RouteLimits::default()),

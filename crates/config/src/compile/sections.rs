@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderName;
-use portcullis_limit::{Limiter, Slots};
+use portcullis_limit::{Limiter, Penalties, Slots};
 use portcullis_policy::cel::Policy;
 use portcullis_policy::{CorsPolicy, FloodGuard, UpstreamSettings};
 
@@ -91,7 +91,7 @@ impl Sections {
         let limits = self.limits.compiled().iter();
         let named = limits.filter_map(|(name, limit)| match &limit.counter {
             Counter::Rate(limiter) => Some((Arc::clone(name), limiter.clone())),
-            Counter::Slots(_) => None,
+            Counter::Slots(_) | Counter::Penalty(_) => None,
         });
         named.chain(flood.map(|guard| (FLOOD_GUARD.into(), guard.limiter.clone()))).collect()
     }
@@ -100,8 +100,18 @@ impl Sections {
     pub(super) fn slots(&self) -> HashMap<Arc<str>, Slots> {
         let limits = self.limits.compiled().iter();
         let named = limits.filter_map(|(name, limit)| match &limit.counter {
-            Counter::Rate(_) => None,
+            Counter::Rate(_) | Counter::Penalty(_) => None,
             Counter::Slots(slots) => Some((Arc::clone(name), slots.clone())),
+        });
+        named.collect()
+    }
+
+    /// Every penalty, by name of its limit.
+    pub(super) fn penalties(&self) -> HashMap<Arc<str>, Penalties> {
+        let limits = self.limits.compiled().iter();
+        let named = limits.filter_map(|(name, limit)| match &limit.counter {
+            Counter::Rate(_) | Counter::Slots(_) => None,
+            Counter::Penalty(penalties) => Some((Arc::clone(name), penalties.clone())),
         });
         named.collect()
     }

@@ -41,7 +41,7 @@ fn c45_unknown_keys_are_named_with_their_neighbours() {
         "limits: [{requests_per_min: 60}]",
         "limits[0].requests_per_min",
         "unknown key `requests_per_min`",
-        "`name`, `key`, `rate`, `burst`, `concurrent` or `maximum_keys`",
+        "`name`, `key`, `rate`, `burst`, `concurrent`, `penalty` or `maximum_keys`",
         "",
     );
     check(
@@ -226,13 +226,7 @@ fn what_is_wrong_is_left_out_and_the_rest_keeps_its_place() {
 #[test]
 fn keys_of_later_versions_are_said_so() {
     check("logins: [{name: staff}]", "logins", "`logins` is not in this version", "", "");
-    check(
-        "limits: [{key: address_and_account}]",
-        "limits[0].key",
-        "`address_and_account` is not in this version",
-        "",
-        "",
-    );
+    check("state: {shared: redis}", "state.shared", "`redis` is not in this version", "", "");
 }
 
 #[test]

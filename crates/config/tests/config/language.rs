@@ -7,13 +7,11 @@ use portcullis_config::{LoadOptions, check_text};
 use crate::options;
 
 /// Paths of what later versions bring, in the order of the file.
-const LATER: [&str; 13] = [
+const LATER: [&str; 11] = [
     "state.when_unreachable",
     "secrets",
     "logins",
     "accounts",
-    "limits[4].key",
-    "limits[4].penalty",
     "routes[0].request.schema",
     "routes[1].access.any_of[0].login",
     "routes[2].access.any_of[0].login",

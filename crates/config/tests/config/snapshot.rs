@@ -308,6 +308,27 @@ fn slots_that_are_held_outlive_a_reload() {
     assert!(changed.slots["per_tenant"].take(b"a").is_some());
 }
 
+#[test]
+fn what_is_held_against_wrong_credentials_outlives_a_reload() {
+    let with = |penalty: &str| {
+        let limit = format!("key: address_and_account, penalty: {penalty}, maximum_keys: 10}}");
+        text().replace("key: {claim: [tenant]}, rate: 5/s, maximum_keys: 10}", &limit)
+    };
+    let first = check_text("whole.yaml", &with("{after: 1, first: 1h, maximum: 2h}"), &options());
+    let first = first.expect("no mistake").snapshot;
+    let before = &first.penalties["per_tenant"];
+    let pair = before.pair(b"a", [b"", b"", b""]);
+    before.fail(pair);
+    let mut options = options();
+    options.handover.penalties.clone_from(&first.penalties);
+    let again = check_text("whole.yaml", &with("{}"), &options).expect("no mistake").snapshot;
+    let penalties = &again.penalties["per_tenant"];
+    assert!(penalties.wait(pair).is_some());
+    let penalty = penalties.penalty();
+    assert_eq!((penalty.after.get(), penalty.factor.get(), penalty.maximum_keys), (3, 2, 10));
+    assert_eq!((penalty.first.as_secs(), penalty.maximum.as_secs()), (1, 900));
+}
+
 const SMALLEST: &str = "version: 1\nhosts: [localhost]\ncertificates: {self_signed: [localhost]}\nupstreams: [{name: app, endpoints: ['http://127.0.0.1:8000']}]\nroutes: [{name: app, path: '/{*rest}', access: public, forward: {upstream: app}}]\n";
 
 #[test]

@@ -19,6 +19,7 @@ use serde_json::json;
 use portcullis_core::{ChallengeError, Scheme};
 
 use super::*;
+use crate::Access;
 use crate::hosts::HostEntry;
 use crate::limits::{AddressLimit, PrincipalLimit};
 use crate::{
@@ -114,6 +115,7 @@ fn route(name: &str, methods: &[&str], access: Access) -> Route {
         access,
         clients: None,
         address_limits: Vec::new(),
+        penalty: None,
         principal_limits: Vec::new(),
         concurrent_limits: Vec::new(),
         upgrade: Vec::new(),
@@ -830,4 +832,116 @@ async fn a_slot_is_held_as_long_as_the_grant() {
     drop(copy);
     check(&ask().of(&rules).await, 200, "");
     check(&ask().of(&rules).await, 200, "");
+}
+
+/// `good` with another signature, which is one all the same.
+fn forged(good: &str) -> String {
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let last = if signature.starts_with('A') { 'B' } else { 'A' };
+    format!("{signed}.{last}{}", &signature[1..])
+}
+
+/// After two, a second that triples, up to a minute.
+fn growing_penalty(clock: &portcullis_core::Clock) -> portcullis_limit::Penalties {
+    let number = |n| NonZeroU32::new(n).unwrap();
+    let terms = portcullis_limit::Penalty {
+        name: "bad".into(),
+        after: number(2),
+        first: Duration::from_secs(1),
+        factor: number(3),
+        maximum: Duration::from_mins(1),
+        maximum_keys: 100,
+    };
+    portcullis_limit::Penalties::new(terms, clock.clone())
+}
+
+#[tokio::test]
+async fn wrong_credentials_cost_their_own_pair_alone() {
+    let clock = portcullis_core::Clock::manual(portcullis_core::Clock::system().now());
+    let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
+    let way = TokenWay { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
+    let access = || {
+        Access::AnyOf(Demand { tokens: vec![way.clone()], origin: Origin(19), ..Demand::default() })
+    };
+    let penalties = growing_penalty(&clock);
+    let mut api = route("api", &["GET"], access());
+    let held = penalties.clone();
+    api.penalty =
+        Some(crate::PenaltyLimit { penalties: held, origin: Origin(8), report_only: None });
+    let rules = pipeline(vec![("/api", api), ("/free", route("free", &["GET"], access()))]);
+    let (alice, bob) = (idp.token("alice", "", &[]), idp.token("bob", "", &[]));
+    let ask = |token: &str| get("/api").bearer(token);
+    let waits = |decision: &Decision| match &decision.verdict {
+        Verdict::Deny(Refusal::Denial(Denial::TooManyFailures { limit, retry_after })) => {
+            assert_eq!(limit, "bad");
+            retry_after.as_secs()
+        }
+        Verdict::Deny(_)
+        | Verdict::Forward(_)
+        | Verdict::Metadata(_)
+        | Verdict::Preflight(_)
+        | Verdict::Redirect(_) => panic!("{decision:?}"),
+    };
+
+    // What was never a guess does not count: nothing, nonsense, another audience, an ended token.
+    let stale = {
+        let claims = Claims::create(jwt_simple::prelude::Duration::from_secs(600));
+        let claims = claims.with_issuer("https://idp.test").with_subject("alice");
+        idp.key.sign(claims.with_audience("other")).unwrap()
+    };
+    for token in ["", "x", "a.b.c", &stale, &forged(&stale)] {
+        for _ in 0..3 {
+            check(&ask(token).of(&rules).await, 401, "credential-invalid");
+        }
+    }
+    for _ in 0..3 {
+        check(&get("/api").of(&rules).await, 401, "credential-missing");
+        check(&get("/free").bearer(&forged(&alice)).of(&rules).await, 401, "credential-invalid");
+    }
+    assert!(penalties.is_empty());
+
+    check(&ask(&forged(&alice)).of(&rules).await, 401, "credential-invalid");
+    check(&ask(&forged(&alice)).of(&rules).await, 401, "credential-invalid");
+    for expected in [1, 3, 9] {
+        assert_eq!(waits(&ask(&forged(&alice)).of(&rules).await), expected);
+        assert_eq!(waits(&ask(&alice).of(&rules).await), expected, "a good one waits as well");
+        // Another account, another address, another route.
+        check(&ask(&bob).of(&rules).await, 200, "");
+        check(&Ask { peer: "203.0.113.10", ..ask(&alice) }.of(&rules).await, 200, "");
+        check(&get("/free").bearer(&alice).of(&rules).await, 200, "");
+        check(&get("/api").of(&rules).await, 401, "credential-missing");
+        clock.advance(Duration::from_secs(expected));
+        check(&ask(&forged(&alice)).of(&rules).await, 401, "credential-invalid");
+    }
+    clock.advance(Duration::from_secs(27));
+    check(&ask(&alice).of(&rules).await, 200, "");
+    assert!(penalties.is_empty(), "a good one is forgiven what came before");
+    assert_eq!(penalties.begun(), 4);
+}
+
+#[tokio::test]
+async fn guesses_of_one_ipv6_network_are_those_of_one_client() {
+    let clock = portcullis_core::Clock::system();
+    let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
+    let way = TokenWay { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
+    let access =
+        Access::AnyOf(Demand { tokens: vec![way], origin: Origin(19), ..Demand::default() });
+    let one = NonZeroU32::MIN;
+    let terms = portcullis_limit::Penalty {
+        name: "bad".into(),
+        after: one,
+        first: Duration::from_hours(1),
+        factor: one,
+        maximum: Duration::from_hours(1),
+        maximum_keys: 100,
+    };
+    let penalties = portcullis_limit::Penalties::new(terms, clock.clone());
+    let mut api = route("api", &["GET"], access);
+    api.penalty = Some(crate::PenaltyLimit { penalties, origin: Origin(8), report_only: None });
+    let rules = pipeline(vec![("/api", api)]);
+    let alice = idp.token("alice", "", &[]);
+    let from = |peer, token: &str| Ask { peer, ..get("/api").bearer(token) };
+    check(&from("2001:db8::1", &forged(&alice)).of(&rules).await, 401, "credential-invalid");
+    check(&from("2001:db8::2", &alice).of(&rules).await, 429, "too-many-failures");
+    check(&from("2001:db8:0:1::1", &alice).of(&rules).await, 200, "");
 }

@@ -125,7 +125,7 @@ const fn said(passed: bool) -> &'static str {
 /// What can come of requests for a route: a pass, and the codes by which it can refuse. What is refused
 /// before a route is found, or whatever the route, is not counted.
 fn possible(listed: &Listed<'_>, pipeline: &Pipeline) -> BTreeSet<&'static str> {
-    let Route { clients, address_limits, principal_limits, concurrent_limits, .. } =
+    let Route { clients, address_limits, principal_limits, concurrent_limits, penalty, .. } =
         &**listed.route;
     let body = &listed.route.body;
     let mut codes = BTreeSet::from([ALLOW, "body-too-large"]);
@@ -137,6 +137,7 @@ fn possible(listed: &Listed<'_>, pipeline: &Pipeline) -> BTreeSet<&'static str> 
     can("method-not-allowed", listed.speaks_for_path);
     can("client-not-allowed", clients.is_some());
     can("rate-limited", !address_limits.is_empty() || !principal_limits.is_empty());
+    can("too-many-failures", penalty.is_some());
     can("concurrency-limited", !concurrent_limits.is_empty());
     can("media-type-not-allowed", !body.types.is_empty());
     if let Access::AnyOf(demand) = &listed.route.access {
