@@ -55,6 +55,12 @@ impl Fixture {
         let expected = Err(ProofFailure::Invalid(Cow::Owned(reason.to_owned())));
         assert_eq!(self.judge(proof), expected, "{proof}");
     }
+
+    /// The same of one that is a forgery, or came before.
+    #[track_caller]
+    fn wrong(&self, proof: &str, reason: &'static str) {
+        assert_eq!(self.judge(proof), Err(ProofFailure::Wrong(reason)), "{proof}");
+    }
 }
 
 fn value(text: &str) -> HeaderValue {
@@ -183,11 +189,11 @@ fn only_the_key_of_the_token_counts() {
     );
     // It names the key of the token, and is signed by another.
     let forged = other.sign_bytes(&header(holder(), "ES256").to_string(), &claims().to_string());
-    fixture.refused(&forged, "its signature is not good");
+    fixture.wrong(&forged, "its signature is not good");
     let good = with_claims(&json!({}));
     let (signed, _) = good.rsplit_once('.').unwrap();
     fixture.refused(&format!("{signed}."), "the token is not signed");
-    fixture.refused(&format!("{signed}.AAAA"), "its signature is not good");
+    fixture.wrong(&format!("{signed}.AAAA"), "its signature is not good");
     assert_eq!(fixture.judge(&good), Ok(None), "nothing of the others was remembered");
 }
 
@@ -267,11 +273,11 @@ fn a_proof_is_good_once() {
     let fixture = Fixture::new();
     let first = with_claims(&json!({}));
     assert_eq!(fixture.judge(&first), Ok(None));
-    fixture.refused(&first, "it was used before");
+    fixture.wrong(&first, "it was used before");
     // Not for another request either, with the same id.
-    fixture.refused(&with_claims(&json!({"x": 1})), "it was used before");
+    fixture.wrong(&with_claims(&json!({"x": 1})), "it was used before");
     fixture.clock.advance(Duration::from_mins(1));
-    fixture.refused(&first, "it was used before");
+    fixture.wrong(&first, "it was used before");
     fixture.clock.advance(Duration::from_secs(1));
     fixture.refused(&first, "its iat is too long ago");
     let status = ProofStatus { held: 0, replays: 3, turned_away: 0 };
@@ -289,7 +295,7 @@ fn a_proof_from_before_the_start_needs_a_nonce() {
         assert_eq!(fixture.judge(&with_claims(&bare)), needed, "{iat}");
         let with_nonce = with_claims(&changed(&bare, &json!({"nonce": &*nonce})));
         assert_eq!(fixture.judge(&with_nonce), Ok(None), "{iat}");
-        fixture.refused(&with_nonce, "it was used before");
+        fixture.wrong(&with_nonce, "it was used before");
     }
     fixture.clock.advance(Duration::from_secs(31));
     assert_eq!(fixture.judge(&with_claims(&json!({"iat": NOW - 1, "jti": "b"}))), needed);
