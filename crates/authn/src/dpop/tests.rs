@@ -290,7 +290,8 @@ fn a_proof_from_before_the_start_needs_a_nonce() {
     let fixture = Fixture { proofs: DpopProofs::new(clock.clone()), clock };
     let needed = Err(ProofFailure::NonceNeeded("it may have been used before the start"));
     let nonce = fixture.proofs.nonce().unwrap();
-    for (n, iat) in [json!(NOW - 60), json!(1.8e9 - 0.5)].into_iter().enumerate() {
+    let old = [json!(NOW - 60), json!(1.8e9 - 0.5), json!(NOW)];
+    for (n, iat) in old.into_iter().enumerate() {
         let bare = json!({"iat": iat, "jti": format!("n{n}")});
         assert_eq!(fixture.judge(&with_claims(&bare)), needed, "{iat}");
         let with_nonce = with_claims(&changed(&bare, &json!({"nonce": &*nonce})));
@@ -298,8 +299,8 @@ fn a_proof_from_before_the_start_needs_a_nonce() {
         fixture.wrong(&with_nonce, "it was used before");
     }
     fixture.clock.advance(Duration::from_secs(31));
-    assert_eq!(fixture.judge(&with_claims(&json!({"iat": NOW - 1, "jti": "b"}))), needed);
-    assert_eq!(fixture.judge(&with_claims(&json!({"iat": NOW, "jti": "c"}))), Ok(None));
+    assert_eq!(fixture.judge(&with_claims(&json!({"iat": NOW, "jti": "b"}))), needed);
+    assert_eq!(fixture.judge(&with_claims(&json!({"iat": NOW + 1, "jti": "c"}))), Ok(None));
     // Of the process before, whose nonces are not ours.
     let other = Fixture::new().proofs.nonce().unwrap();
     let foreign = Err(ProofFailure::NonceNeeded("its nonce is not, or no longer, ours"));
