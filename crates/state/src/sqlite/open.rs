@@ -141,14 +141,21 @@ pub fn made_key(folder: &StateFolder, file: &Path) -> Result<EncryptionKey, Open
     EncryptionKey::new(&kept).ok_or(OpenError::WeakKey { path })
 }
 
+/// One that writes, and one that only asks: in a write-ahead log the second need not wait for anybody
+/// who writes.
+pub(super) struct Connections {
+    pub(super) writer: Connection,
+    pub(super) reader: Connection,
+}
+
 /// Opens the store, or makes it.
-pub(super) fn open(file: &Path, key: &EncryptionKey) -> Result<Connection, OpenError> {
+pub(super) fn open(file: &Path, key: &EncryptionKey) -> Result<Connections, OpenError> {
     let file = of_owner(file)?;
     create(&file)?;
     let opener = Opener { file: &file, key };
-    let mut connection = opener.connect()?;
-    opener.patiently(|| opener.make(&mut connection))?;
-    Ok(connection)
+    let mut writer = opener.connect()?;
+    opener.patiently(|| opener.make(&mut writer))?;
+    Ok(Connections { writer, reader: opener.reader()? })
 }
 
 /// Makes an empty file for its owner alone. One that is there is not opened: to close it again would
@@ -165,18 +172,21 @@ fn create(file: &Path) -> Result<(), StateError> {
 pub(super) fn open_existing(
     file: &Path,
     key: &EncryptionKey,
-) -> Result<Option<Connection>, OpenError> {
+) -> Result<Option<Connections>, OpenError> {
     if !file.exists() {
         return Ok(None);
     }
     let file = of_owner(file)?;
     let opener = Opener { file: &file, key };
-    let mut connection = opener.connect()?;
+    let mut writer = opener.connect()?;
     let is_made = opener.patiently(|| {
-        let look = connection.transaction()?;
+        let look = writer.transaction()?;
         Ok(opener.found(&look)?.is_some())
     })?;
-    Ok(is_made.then_some(connection))
+    if !is_made {
+        return Ok(None);
+    }
+    Ok(Some(Connections { writer, reader: opener.reader()? }))
 }
 
 /// The same file by the real path of its folder, which must be its owner's alone, as must the file
@@ -227,6 +237,14 @@ impl Opener<'_> {
         connection.busy_timeout(BUSY).map_err(|error| self.error(&error))?;
         self.patiently(|| self.set_up(&connection))?;
         Ok(connection)
+    }
+
+    /// A connection that only asks.
+    fn reader(&self) -> Result<Connection, OpenError> {
+        let reader = self.connect()?;
+        let only_asks = reader.pragma_update(None, "query_only", "ON");
+        only_asks.map_err(|error| self.error(&error))?;
+        Ok(reader)
     }
 
     /// Write-ahead log, so that readers and a writer do not wait for each other; each write is on
