@@ -307,6 +307,58 @@ fn processes_on_one_store_see_it_and_none_decides_without_it() {
     });
 }
 
+#[test]
+fn a_store_that_is_removed_is_missed_and_no_revocation_is_lost_in_it() {
+    let scene = scene();
+    let client = scene.gateway.plain("plain");
+    let token = scene.issuer.token().claim("jti", "gone").sign();
+    good(&client, &token);
+    let folder = scene.gateway.launch().folder().join("state");
+    for name in ["state.db", "state.db-wal", "state.db-shm"] {
+        std::fs::remove_file(folder.join(name)).unwrap();
+    }
+    let body = json!({"issuer": "corporate", "jti": "gone"});
+    let answer = post(&scene.gateway, &body);
+    answer.expect(503);
+    assert_eq!(answer.json()["code"], "state-unavailable", "{}", answer.text());
+    let arguments = ["revoke", "--issuer", "corporate", "--jti", "gone"];
+    let told = tokens(scene.gateway.launch(), &arguments, "");
+    assert!(told.code == 2 && told.stderr.contains("removed or replaced"), "{}", told.stderr);
+    until_true(SOON, "nobody decides without the store", || {
+        client.send(&Request::get("/api/x").bearer(&token)).status == 503
+    });
+    client.send(&Request::get("/open")).expect(200);
+}
+
+#[test]
+fn while_another_process_holds_the_lock_for_writing_tokens_are_judged() {
+    let scene = scene();
+    let client = scene.gateway.plain("plain");
+    let token = scene.issuer.token().claim("jti", "steady").sign();
+    good(&client, &token);
+    let file = scene.gateway.launch().folder().join("state/state.db");
+    let holder = rusqlite::Connection::open(file).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::scope(|scope| {
+        for jti in ["one", "two"] {
+            let gateway = &scene.gateway;
+            let body = json!({"issuer": "corporate", "jti": jti});
+            scope.spawn(move || {
+                let status = post(gateway, &body).status;
+                assert!(status == 201 || status == 503, "{status}");
+            });
+        }
+        // For longer than what was read counts without another look.
+        for _ in 0..70 {
+            good(&client, &token);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        holder.execute_batch("ROLLBACK").unwrap();
+    });
+    post(&scene.gateway, &json!({"token": token})).expect(201);
+    revoked(&client, &token);
+}
+
 /// Asks until told to stop; the statuses of those requests that began after the answer.
 fn busy(client: &Client, token: &str, answered: &AtomicBool, stop: &AtomicBool) -> Vec<u16> {
     let mut late = Vec::new();

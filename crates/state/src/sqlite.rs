@@ -2,7 +2,7 @@
 //! machine that open the file.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +13,12 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use crate::{Durable, DurableError, EncryptionKey, Kind};
 
+mod files;
 mod open;
 #[cfg(test)]
 mod tests;
 
+use files::Files;
 use open::Connections;
 pub use open::{OpenError, made_key};
 
@@ -30,12 +32,15 @@ struct Shared {
     writer: Mutex<Connection>,
     /// Never waits for a writer: whoever only asks must not stand behind one.
     reader: Mutex<Connection>,
+    files: Files,
     key: EncryptionKey,
     clock: Clock,
 }
 
 /// Why a statement did not do its work.
 enum Failure {
+    /// This file was removed under us, or another stands in its place.
+    Replaced(PathBuf),
     Sealed,
     Sqlite(rusqlite::Error),
     Randomness,
@@ -73,9 +78,9 @@ impl SqliteDurable {
     }
 
     fn with(connections: Connections, file: &Path, key: EncryptionKey, clock: Clock) -> Self {
-        let Connections { writer, reader } = connections;
+        let Connections { writer, reader, files } = connections;
         let (writer, reader) = (Mutex::new(writer), Mutex::new(reader));
-        Self(Arc::new(Shared { file: file.into(), writer, reader, key, clock }))
+        Self(Arc::new(Shared { file: file.into(), writer, reader, files, key, clock }))
     }
 
     /// Asks where it may block, one at a time.
@@ -84,7 +89,11 @@ impl SqliteDurable {
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<Result<T, Failure>, DurableError> {
         let shared = Arc::clone(&self.0);
-        let task = move || work(&shared.reader.lock());
+        let task = move || {
+            let reader = shared.reader.lock();
+            shared.files.check()?;
+            work(&reader)
+        };
         tokio::task::spawn_blocking(task).await.map_err(|error| unavailable(&error))
     }
 
@@ -94,7 +103,14 @@ impl SqliteDurable {
         work: impl FnOnce(&mut Connection, &Shared) -> Result<T, Failure> + Send + 'static,
     ) -> Result<Result<T, Failure>, DurableError> {
         let shared = Arc::clone(&self.0);
-        let task = move || work(&mut shared.writer.lock(), &shared);
+        let task = move || {
+            let mut writer = shared.writer.lock();
+            shared.files.check()?;
+            let done = work(&mut writer, &shared)?;
+            // What went into a file that is there no more is not kept.
+            shared.files.check()?;
+            Ok(done)
+        };
         tokio::task::spawn_blocking(task).await.map_err(|error| unavailable(&error))
     }
 
@@ -232,12 +248,15 @@ impl Failure {
     fn of_record(self, kind: Kind, key: &str) -> DurableError {
         match self {
             Self::Sealed => DurableError::Sealed { kind, key: key.to_owned() },
-            Self::Sqlite(_) | Self::Randomness => self.without_record(),
+            Self::Replaced(_) | Self::Sqlite(_) | Self::Randomness => self.without_record(),
         }
     }
 
     fn without_record(self) -> DurableError {
         match self {
+            Self::Replaced(path) => {
+                unavailable(&format_args!("{} was removed or replaced", path.display()))
+            }
             Self::Sqlite(error) => unavailable(&error),
             Self::Randomness => unavailable(&"the system gives no random bytes"),
             Self::Sealed => unavailable(&"a record cannot be opened"),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use portcullis_core::Secret;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
+use super::files::{Files, Identity};
 use crate::folder::{OPEN_FILE, at, refuse_open};
 use crate::{EncryptionKey, StateError, StateFolder};
 
@@ -146,16 +147,18 @@ pub fn made_key(folder: &StateFolder, file: &Path) -> Result<EncryptionKey, Open
 pub(super) struct Connections {
     pub(super) writer: Connection,
     pub(super) reader: Connection,
+    pub(super) files: Files,
 }
 
 /// Opens the store, or makes it.
 pub(super) fn open(file: &Path, key: &EncryptionKey) -> Result<Connections, OpenError> {
-    let file = of_owner(file)?;
-    create(&file)?;
-    let opener = Opener { file: &file, key };
+    let real = of_owner(file)?;
+    create(&real)?;
+    let opener = Opener { file: &real, key };
+    let before = Identity::of(&real).map_err(at(&real))?;
     let mut writer = opener.connect()?;
     opener.patiently(|| opener.make(&mut writer))?;
-    Ok(Connections { writer, reader: opener.reader()? })
+    opener.beside(writer, file, before)
 }
 
 /// Makes an empty file for its owner alone. One that is there is not opened: to close it again would
@@ -176,17 +179,15 @@ pub(super) fn open_existing(
     if !file.exists() {
         return Ok(None);
     }
-    let file = of_owner(file)?;
-    let opener = Opener { file: &file, key };
+    let real = of_owner(file)?;
+    let opener = Opener { file: &real, key };
+    let before = Identity::of(&real).map_err(at(&real))?;
     let mut writer = opener.connect()?;
     let is_made = opener.patiently(|| {
         let look = writer.transaction()?;
         Ok(opener.found(&look)?.is_some())
     })?;
-    if !is_made {
-        return Ok(None);
-    }
-    Ok(Some(Connections { writer, reader: opener.reader()? }))
+    if is_made { opener.beside(writer, file, before).map(Some) } else { Ok(None) }
 }
 
 /// The same file by the real path of its folder, which must be its owner's alone, as must the file
@@ -239,12 +240,22 @@ impl Opener<'_> {
         Ok(connection)
     }
 
-    /// A connection that only asks.
-    fn reader(&self) -> Result<Connection, OpenError> {
+    /// A connection that only asks, beside `writer`. Both have the same file, which is the one that was
+    /// there before they were made.
+    fn beside(
+        &self,
+        writer: Connection,
+        file: &Path,
+        before: Identity,
+    ) -> Result<Connections, OpenError> {
         let reader = self.connect()?;
         let only_asks = reader.pragma_update(None, "query_only", "ON");
         only_asks.map_err(|error| self.error(&error))?;
-        Ok(reader)
+        let files = Files::of(file).map_err(at(file))?;
+        if files.store() != before {
+            return Err(self.failed("it was replaced while it was opened"));
+        }
+        Ok(Connections { writer, reader, files })
     }
 
     /// Write-ahead log, so that readers and a writer do not wait for each other; each write is on

@@ -94,6 +94,56 @@ async fn whoever_asks_does_not_wait_for_whoever_writes() {
     assert_eq!(store.get(Kind::Revocation, "b").await, Ok(Some(secret("two"))));
 }
 
+/// Nothing is told of a store that is not the one that was opened, and nothing is kept in it.
+async fn is_missed(store: &SqliteDurable, what: &str) {
+    let told = |error: DurableError| {
+        assert!(error.to_string().contains("was removed or replaced"), "{what}: {error}");
+    };
+    told(store.version(Kind::Revocation).await.unwrap_err());
+    told(store.list(Kind::Revocation).await.unwrap_err());
+    told(store.get(Kind::Revocation, "a").await.unwrap_err());
+    told(store.put(Kind::Revocation, "b", &secret("two")).await.unwrap_err());
+    told(store.put_first(Kind::Revocation, "b", &secret("two")).await.unwrap_err());
+    told(store.remove(Kind::Revocation, "a").await.unwrap_err());
+    told(store.lease("l", "h", Duration::from_secs(1)).await.unwrap_err());
+    told(store.release("l", "h").await.unwrap_err());
+}
+
+#[tokio::test]
+async fn a_store_that_is_removed_or_replaced_is_missed() {
+    for suffix in ["", "-wal", "-shm"] {
+        let (root, file) = place();
+        let store = store(&file);
+        store.put(Kind::Revocation, "a", &secret("one")).await.unwrap();
+        let (path, aside) = (format!("{}{suffix}", file.display()), root.path().join("aside"));
+        fs::rename(&path, &aside).unwrap();
+        is_missed(&store, "removed").await;
+        fs::copy(&aside, &path).unwrap();
+        is_missed(&store, "replaced").await;
+        fs::rename(&aside, &path).unwrap();
+        assert_eq!(store.get(Kind::Revocation, "a").await, Ok(Some(secret("one"))), "{suffix}");
+        store.put(Kind::Revocation, "a", &secret("two")).await.unwrap();
+        assert_eq!(store.get(Kind::Revocation, "a").await, Ok(Some(secret("two"))), "{suffix}");
+    }
+    let (_root, file) = place();
+    let nested = file.parent().unwrap().join("nested");
+    let store = store(&nested.join("state.db"));
+    fs::remove_dir_all(&nested).unwrap();
+    is_missed(&store, "the folder").await;
+}
+
+#[tokio::test]
+async fn a_store_that_goes_while_it_is_written_to_has_kept_nothing() {
+    let (_root, file) = place();
+    let store = store(&file);
+    let path = file.clone();
+    let done = store.write(move |_, _| {
+        fs::remove_file(&path).unwrap();
+        Ok(())
+    });
+    assert!(matches!(done.await.unwrap(), Err(Failure::Replaced(_))));
+}
+
 #[tokio::test]
 async fn whoever_asks_cannot_write() {
     let (_root, file) = place();
