@@ -18,7 +18,7 @@ const KEY: &str = "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=";
 
 const REST: &str = r#"
 issuers:
-  - {name: corporate, issuer: "https://idp.test/r1", audience: [api], keys: {url: "@JWKS@"}, maximum_lifetime: 1h}
+  - {name: corporate, issuer: "https://idp.test/r1", audience: [api], keys: {url: "@JWKS@"}, maximum_lifetime: 1h, leeway: 2s}
   - {name: partner, issuer: "https://partner.test", audience: [api], keys: {url: "@JWKS@"}}
 upstreams: [{name: u, endpoints: ["@UPSTREAM@"]}]
 telemetry: {audit_log: {to: "@DIR@/audit.jsonl"}}
@@ -159,20 +159,28 @@ fn subjects_and_whole_issuers_are_revoked() {
     let old = of("ann", -60).sign();
     let bob = of("bob", -60).sign();
     let without = of("ann", 0).without("iat").claim("iss", "https://partner.test").sign();
-    for token in [&old, &bob, &without] {
+    // By clocks that are ahead.
+    let ahead = of("ann", 2).sign();
+    let partner = of("eve", 25).claim("iss", "https://partner.test").sign();
+    for token in [&old, &bob, &without, &ahead, &partner] {
         good(&client, token);
     }
     let arguments = ["revoke", "--issuer", "corporate", "--subject", "ann"];
     assert_eq!(tokens(scene.gateway.launch(), &arguments, "").code, 0);
     revoked(&client, &old);
+    revoked(&client, &ahead);
     good(&client, &bob);
     good(&client, &without);
-    // What is issued after it is good again, once the second is over.
+    good(&client, &partner);
+    post(&scene.gateway, &json!({"issuer": "partner", "subject": "eve"})).expect(201);
+    revoked(&client, &partner);
+    // What is issued after it is good again, once the leeway is over.
     until_true(SOON, "a new token of the subject is good", || {
         let token = of("ann", 0).sign();
         client.send(&Request::get("/api/x").bearer(&token)).status == 200
     });
     revoked(&client, &old);
+    revoked(&client, &ahead);
     let made =
         post(&scene.gateway, &json!({"issuer": "https://partner.test", "issued_before": "now"}));
     made.expect(201);
