@@ -181,7 +181,13 @@ impl<'a> Reader<'a> {
     }
 
     fn header(&self, name: &HeaderName) -> Result<Option<&str>, Cow<'static, str>> {
-        let mut values = self.asked.head.headers.get_all(name).iter();
+        let headers = &self.asked.head.headers;
+        if let Some(other) =
+            headers.keys().find(|other| *other != name && same_variable(other, name))
+        {
+            return Err(format!("the field {name} stands there as {other}").into());
+        }
+        let mut values = headers.get_all(name).iter();
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
             return Err(format!("the field {name} stands there twice").into());
@@ -207,6 +213,15 @@ impl VariableResolver for Reader<'_> {
             }
         }
     }
+}
+
+/// Whether servers in the manner of CGI (RFC 3875 §4.1.18) read both names as one: any sign in them is
+/// the same as `-`.
+fn same_variable(one: &HeaderName, other: &HeaderName) -> bool {
+    let (one, other) = (one.as_str().as_bytes(), other.as_str().as_bytes());
+    let same =
+        |(a, b): (&u8, &u8)| a == b || !a.is_ascii_alphanumeric() && !b.is_ascii_alphanumeric();
+    one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
 const ANONYMOUS: &str = "nobody is identified";

@@ -309,6 +309,29 @@ fn what_stands_there_twice_is_never_judged() {
 }
 
 #[test]
+fn a_field_in_another_spelling_is_never_judged() {
+    for other in ["x_tenant", "x.tenant", "x~tenant"] {
+        let spelt = ask().header(other, "victim");
+        let message = format!("the field x-tenant stands there as {other}");
+        for text in [
+            "request.headers['x-tenant'] == claims.tenant",
+            "request.headers['x-tenant'] != 'victim'",
+            "!('x-tenant' in request.headers)",
+        ] {
+            fails(&spelt, text, &message);
+        }
+    }
+    let debug = ask().header("x_debug", "1");
+    let message = "the field x-debug stands there as x_debug";
+    fails(&debug, "!('x-debug' in request.headers)", message);
+    assert_eq!(debug.of("request.headers.x_debug == '1'"), Judgement::True);
+    let tenant = "request.headers['x-tenant'] == claims.tenant";
+    for other in ["xxtenant", "x-tenants", "x-tenan", "x--tenant"] {
+        assert_eq!(ask().header(other, "victim").of(tenant), Judgement::True, "{other}");
+    }
+}
+
+#[test]
 fn the_length_of_a_body_is_known_or_refuses() {
     let small = Ask { length: Some(10), has_body: true, ..ask() };
     assert_eq!(small.of("request.content_length < 11"), Judgement::True);
