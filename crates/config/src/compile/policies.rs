@@ -13,7 +13,7 @@ use crate::compile::sections::Sections;
 use crate::problem::{Problem, Problems};
 use crate::read::{Entries, Items};
 use crate::yaml::inner::inner;
-use crate::yaml::tree::Span;
+use crate::yaml::tree::{Kind, Scalar, Span};
 
 /// Most policies of a file, and most of one route.
 const MOST: usize = 1000;
@@ -39,6 +39,14 @@ pub(super) fn compile(
             problems.push(problem.expected("1 to 64 letters, digits, `_` and `-`"));
             continue;
         }
+        if is_filled_in(&at, context) {
+            let problem = Problem::new(at, "a policy takes no value of the environment");
+            problems.push(problem.help(
+                "it would be read as a part of the rule: write the value out, or compare with a claim; \
+                 a dollar sign before `{` is `$$`",
+            ));
+            continue;
+        }
         let name: Arc<str> = name.into();
         match compiler.compile(Arc::clone(&name), &text, context.origin(&at)) {
             Ok(policy) => into.extend(Some((name, Arc::new(policy)))),
@@ -49,6 +57,12 @@ pub(super) fn compile(
             }
         }
     }
+}
+
+/// Whether a reference to the environment stands in the text.
+fn is_filled_in(at: &At, context: &Context<'_>) -> bool {
+    let node = context.tree.find(at).node;
+    matches!(&node.kind, Kind::Scalar(Scalar { written: Some(_), .. }))
 }
 
 /// The mistake at its place in the file; at the expression where that cannot be told.
