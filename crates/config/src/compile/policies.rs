@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use portcullis_policy::PathVariables;
 use portcullis_policy::cel::{Compiler, Mistake, Policy, RoutePolicy};
 
@@ -87,6 +88,40 @@ fn problem(mistake: Mistake, at: &At, text: &str, context: &Context<'_>) -> Prob
             problem.place(Span { start, end })
         }
         None => problem,
+    }
+}
+
+/// What policies may not read, since clients can forge it or since it is secret.
+pub(super) struct Hidden<'a> {
+    /// Fields that tell apps who calls, and the one that carries keys.
+    pub(super) fields: Vec<&'a HeaderName>,
+    /// Parameters that carry tokens.
+    pub(super) parameters: Vec<&'a str>,
+}
+
+/// Refuses policies that read what is `hidden`.
+pub(super) fn check_reads(
+    policies: &Named<Arc<Policy>>,
+    hidden: &Hidden<'_>,
+    problems: &mut Problems,
+) {
+    let mut all: Vec<&Arc<Policy>> = policies.compiled().values().collect();
+    all.sort_by_key(|policy| policy.name());
+    for policy in all {
+        let mut refuse = |what: &str, name: &str| {
+            let at = At::root().key("policies").key(policy.name());
+            let problem = Problem::new(at, format!("no policy reads the {what} `{name}`"));
+            let help = "ask `principal` or `claims` for what was made of it";
+            problems.push(problem.help(help));
+        };
+        if let Some(field) = hidden.fields.iter().find(|field| policy.reads_header(field)) {
+            refuse("field", field.as_str());
+        }
+        for name in &hidden.parameters {
+            if policy.reads_parameter(name) {
+                refuse("parameter", name);
+            }
+        }
     }
 }
 

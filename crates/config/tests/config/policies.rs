@@ -49,3 +49,38 @@ fn no_value_of_the_environment_is_read_as_a_rule() {
         assert_eq!(mistakes(text, &options), [], "{text}");
     }
 }
+
+#[test]
+fn what_clients_can_forge_and_what_is_secret_is_not_for_policies() {
+    let file = SOUND
+        .replace("[{issuer: login}]", "[{issuer: login}, api_key]")
+        .replace(
+            "audience: [orders]",
+            "audience: [orders], read_token_from: [authorization, {query: at}]",
+        )
+        .replace("{upstream: app}\n", "{upstream: app, identity: {headers: {x-user: subject}}}\n")
+        .replace(
+            "issuers:",
+            "identity: {header: X-Own}\napi_keys: {header: X-Partner-Key}\nissuers:",
+        );
+    for (text, what) in [
+        ("request.headers['x-user'] == 'ann'", "field `x-user`"),
+        ("'x_user' in request.headers", "field `x-user`"),
+        ("request.headers['x-own'] != ''", "field `x-own`"),
+        ("request.headers['x-partner-key'] == 'k'", "field `x-partner-key`"),
+        ("request.query.at == 'token'", "parameter `at`"),
+        ("!has(request.query.at)", "parameter `at`"),
+    ] {
+        let file = file.replace("'claims.tenant == path.tenant'", &format!("\"{text}\""));
+        let report = check_text("x", &file, &options()).expect_err(text);
+        let found: Vec<(String, String)> =
+            report.entries().into_iter().map(|entry| (entry.path, entry.message)).collect();
+        let expected = ("policies.own".to_owned(), format!("no policy reads the {what}"));
+        assert_eq!(found, [expected], "{text}");
+    }
+    for text in ["request.headers['x-users'] == 'ann'", "has(request.query.att)"] {
+        let file = file.replace("'claims.tenant == path.tenant'", &format!("\"{text}\""));
+        let loaded = check_text("x", &file, &options());
+        assert!(loaded.is_ok(), "{text}: {loaded:?}");
+    }
+}

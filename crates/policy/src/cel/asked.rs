@@ -217,7 +217,7 @@ impl VariableResolver for Reader<'_> {
 
 /// Whether servers in the manner of CGI (RFC 3875 §4.1.18) read both names as one: any sign in them is
 /// the same as `-`.
-fn same_variable(one: &HeaderName, other: &HeaderName) -> bool {
+pub(super) fn same_variable(one: &HeaderName, other: &HeaderName) -> bool {
     let (one, other) = (one.as_str().as_bytes(), other.as_str().as_bytes());
     let same =
         |(a, b): (&u8, &u8)| a == b || !a.is_ascii_alphanumeric() && !b.is_ascii_alphanumeric();

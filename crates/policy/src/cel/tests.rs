@@ -309,6 +309,47 @@ fn what_stands_there_twice_is_never_judged() {
 }
 
 #[test]
+fn a_parameter_in_another_spelling_is_never_judged() {
+    let message = "`request.query.is_admin` is spelt in another way";
+    for key in [
+        "is_admin[]",
+        "is_admin%5B%5D",
+        "is_admin[0]",
+        "is_admin[x][y]",
+        "+is_admin",
+        "%20is_admin",
+        "%09is_admin",
+        "is_admin+",
+        "is_admin%00",
+        "is_admin%00x",
+        "[is_admin]",
+        "]is_admin",
+        "is.admin",
+        "is+admin",
+        "is[admin",
+        "IS_ADMIN",
+        "is_admin[%FF]",
+    ] {
+        for query in [format!("{key}=1"), format!("a=b&{key}"), format!("is_admin=x&{key}=1")] {
+            let spelt = ask().target(format!("/v1/users/a/b?{query}"));
+            for text in ["!has(request.query.is_admin)", "request.query.is_admin == 'x'"] {
+                fails(&spelt, text, message);
+            }
+        }
+    }
+    for key in ["admin", "is_admins", "xis_admin", "is-admin", "is_admin%2B", "is", "", "[]", "%FF"]
+    {
+        let other = ask().target(format!("/v1/users/a/b?{key}=1"));
+        assert_eq!(other.of("!has(request.query.is_admin)"), Judgement::True, "{key}");
+    }
+    let filter = "request.query['filter[x]'] == '1'";
+    let both = ask().target("/v1/users/a/b?filter[y]=2&filter[x]=1");
+    assert_eq!(both.of(filter), Judgement::True);
+    let twice = ask().target("/v1/users/a/b?filter[x]=1&filter[x][]=2");
+    fails(&twice, filter, "`request.query.filter[x]` is spelt in another way");
+}
+
+#[test]
 fn a_field_in_another_spelling_is_never_judged() {
     for other in ["x_tenant", "x.tenant", "x~tenant"] {
         let spelt = ask().header(other, "victim");
@@ -468,7 +509,16 @@ fn calls_that_never_fit_are_found() {
 
 #[test]
 fn credentials_and_hearsay_are_not_for_policies() {
-    for name in ["authorization", "cookie", "x-forwarded-for", "forwarded", "dpop"] {
+    for name in [
+        "authorization",
+        "cookie",
+        "x-forwarded-for",
+        "x_forwarded_for",
+        "forwarded",
+        "dpop",
+        "proxy.authorization",
+        "x-portcullis-identity",
+    ] {
         let message = format!("no policy reads the field `{name}`");
         wrong(&format!("request.headers['{name}'] == 'x'"), "[", &message);
         wrong(&format!("'{name}' in request.headers"), "in", &message);
@@ -496,6 +546,19 @@ fn nothing_large_or_deep_is_taken() {
 fn many_mistakes_show_at_once() {
     let found = mistakes("principle.x == 1 && principal.subject == 1 && nope(now)");
     assert_eq!(found.len(), 3, "{found:?}");
+}
+
+#[test]
+fn fields_and_parameters_that_a_policy_reads_are_told() {
+    let text = "request.headers['x-api-key'] == 'a' || 'x-b' in request.headers || \
+                request.query.token == 'a' || has(request.query.other)";
+    let policy = compile(text).expect("a policy");
+    for (name, reads) in [("x-api-key", true), ("x_b", true), ("x-c", false), ("token", false)] {
+        assert_eq!(policy.reads_header(&HeaderName::from_static(name)), reads, "{name}");
+    }
+    for (name, reads) in [("token", true), ("Other", true), ("x-b", false)] {
+        assert_eq!(policy.reads_parameter(name), reads, "{name}");
+    }
 }
 
 #[test]
