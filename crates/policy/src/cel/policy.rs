@@ -10,6 +10,7 @@ use portcullis_core::Clock;
 
 use super::asked::{Asked, Read, Reader, same_variable};
 use super::check::Checked;
+use super::equal::declare;
 use super::mistake::Mistake;
 use super::parse::parse;
 use super::path::PathVariables;
@@ -65,7 +66,9 @@ pub enum Judgement {
 impl Compiler {
     /// With the time of `clock`.
     pub fn new(clock: Clock) -> Self {
-        Self { env: Arc::new(Env::stdlib()), clock }
+        let mut env = Env::stdlib();
+        declare(&mut env);
+        Self { env: Arc::new(env), clock }
     }
 
     /// Compiles the policy `name`, or tells all that is wrong with it.

@@ -402,6 +402,85 @@ fn no_token_makes_an_evaluation_long() {
     fails(&text, "claims.t.matches('^a*$')", message);
 }
 
+#[test]
+fn what_is_of_another_type_is_not_unequal() {
+    let odd = ask().claims(json!({
+        "null": null, "number": 5, "list": ["x"], "text": "x", "true": "true", "map": {},
+    }));
+    for (claim, found) in
+        [("null", "null_type"), ("number", "int"), ("list", "list"), ("map", "map")]
+    {
+        for operator in ["!=", "=="] {
+            let message = format!("`{operator}` does not go with {found} and string");
+            fails(&odd, &format!("claims['{claim}'] {operator} 'x'"), &message);
+            fails(&odd, &format!("!(claims['{claim}'] {operator} 'x')"), &message);
+            fails(&odd, &format!("claims['{claim}'] {operator} claims.text"), &message);
+        }
+    }
+    fails(&odd, "claims['true'] != true", "`!=` does not go with string and bool");
+    fails(&odd, "principal.subject != claims.number", "`!=` does not go with string and int");
+    for text in [
+        "claims['null'] == null && claims.text != null && null != claims.list",
+        "claims.number == 5.0 && claims.number == 5u && claims.number != 5.5",
+        "claims.list != ['y'] && claims.list == ['x'] && claims.list != [5]",
+        "claims.map == {} && claims.map != {'a': 1} && !(5 in claims.list) && 'x' in claims.list",
+        "[5, 'x', null].exists(e, e in claims.list)",
+    ] {
+        assert_eq!(odd.of(text), Judgement::True, "{text}");
+    }
+    fails(&odd, "claims.number in claims.text", "`in` does not go with int and string");
+}
+
+#[test]
+fn numbers_are_equal_to_the_last_digit() {
+    let claims = r#"{"n": 9007199254740992.0, "i": 9007199254740993, "big": 18446744073709551615,
+        "top": 18446744073709551616, "half": 0.5, "zero": -0.0}"#;
+    let ask = ask().claims(serde_json::from_str(claims).expect("JSON"));
+    for text in [
+        "claims.n != 9007199254740993 && claims.n == 9007199254740992",
+        "claims.i != claims.n && !(claims.i in [claims.n]) && [claims.i] != [claims.n]",
+        "claims.big != claims.top && claims.big == 18446744073709551615u",
+        "claims.half != 0 && claims.half == 0.5 && claims.zero == 0",
+        "{'a': claims.i} != {'a': claims.n} && {'a': claims.n} == {'a': claims.n}",
+    ] {
+        assert_eq!(ask.of(text), Judgement::True, "{text}");
+    }
+}
+
+#[test]
+fn no_token_makes_comparisons_long() {
+    let many: Vec<u32> = (0..1000).collect();
+    let texts: Vec<String> = (0..1000).map(|n| format!("g{n}")).collect();
+    let long = "a".repeat(2000);
+    let claims = json!({"a": many, "b": many, "t": texts, "long": long, "none": [-1]});
+    let ask = ask().claims(claims);
+    let message = "more than 20000 comparisons";
+    for text in [
+        "claims.a.exists(x, -1 in claims.b)",
+        "claims.a.all(x, x in claims.b)",
+        "claims.t.all(x, x + '' in claims.t)",
+        "claims.a.all(x, claims.a == claims.b)",
+        "claims.a.exists(x, {'a': claims.a} != {'a': claims.b})",
+        "claims.t.exists(x, claims.long.contains(x))",
+        "claims.t.exists(x, claims.long.matches('^b*$'))",
+        "claims.a.exists(x, size([claims.a]) == 5)",
+        "claims.a.exists(x, size({'a': claims.a}) == 5)",
+    ] {
+        fails(&ask, text, message);
+    }
+    // What decides decides, as everywhere.
+    let decided = "claims.a.exists(x, [claims.a] == [claims.b] && x < 0)";
+    assert_eq!(ask.of(decided), Judgement::False);
+    for text in [
+        "claims.t.exists(x, x in ['g7', 'g999'])",
+        "claims.a == claims.b && 999 in claims.a && 'g999' in claims.t",
+        "claims.t.filter(x, x == 'g5') == ['g5'] && claims.t.exists(x, x.matches('^g77$'))",
+        "principal.roles.all(r, claims.t.exists(g, g.contains('9')) && r in principal.roles)",
+    ] {
+        assert_eq!(ask.of(text), Judgement::True, "{text}");
+    }
+}
+
 /// What is wrong with `text`, with the part that it is about.
 fn mistakes(text: &str) -> Vec<(String, String)> {
     let mistakes = compile(text).expect_err(text);
