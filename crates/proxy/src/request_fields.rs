@@ -6,7 +6,9 @@ use std::collections::HashSet;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
+use portcullis_core::CredentialKind;
 use portcullis_core::request_id::REQUEST_ID_HEADER;
+use portcullis_policy::bearer::from_cookie;
 use portcullis_policy::{Access, DPOP_FIELD, Endpoint, Grant, HostHeader, ReadFrom, TokenMode};
 
 use crate::ctx::{Ctx, Manner};
@@ -81,6 +83,43 @@ pub(crate) fn drop_nominated(req: &mut RequestHeader) {
     }
 }
 
+/// Makes the head what it will be behind the gateway, before it is judged: the fields that `Connection`
+/// nominates are for this hop alone and never reach the app, so that no rule may lean on them; and the
+/// cookies are one field. What this hop itself reads stays until it is forwarded.
+pub(crate) fn settle(req: &mut RequestHeader) {
+    if nominates_more(&req.headers) {
+        for name in nominated(&req.headers) {
+            if name != "host" && !is_of_this_hop(&name) {
+                req.remove_header(name.as_str());
+            }
+        }
+    }
+    join_cookies(req);
+}
+
+/// Fields of this hop, which are read until the request is forwarded.
+fn is_of_this_hop(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "close",
+        "connection",
+        "http2-settings",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "upgrade",
+    ];
+    NAMES.iter().any(|one| one.eq_ignore_ascii_case(name))
+}
+
+/// Whether `Connection` names any field but those of this hop.
+fn nominates_more(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONNECTION).iter().any(|value| {
+        let Ok(text) = value.to_str() else { return false };
+        text.split(',').map(str::trim).any(|name| !name.is_empty() && !is_of_this_hop(name))
+    })
+}
+
 /// What `Connection` nominates, but for the fields that frame a message: they stay, whatever is
 /// said.
 pub(crate) fn nominated(headers: &HeaderMap) -> Vec<String> {
@@ -96,7 +135,7 @@ pub(crate) fn nominated(headers: &HeaderMap) -> Vec<String> {
 
 /// Makes one `Cookie` field of those that HTTP/2 splits it into (RFC 9113 §8.2.3): apps that speak
 /// HTTP/1.1 read one of several.
-pub(crate) fn join_cookies(req: &mut RequestHeader) {
+fn join_cookies(req: &mut RequestHeader) {
     let cookies = req.headers.get_all(header::COOKIE);
     if cookies.iter().nth(1).is_none() {
         return;
@@ -111,8 +150,9 @@ pub(crate) fn join_cookies(req: &mut RequestHeader) {
 /// Takes out reserved fields in every spelling: case, any other sign for `-`, as which servers in the
 /// manner of CGI read them, duplicates.
 fn strip(ctx: &Ctx, req: &mut RequestHeader) {
-    let reserved: Vec<HeaderName> =
-        req.headers.keys().filter(|name| is_reserved(ctx, name)).cloned().collect();
+    let is_hidden =
+        |name: &&HeaderName| is_reserved(ctx, name) || is_second_spelling(&req.headers, name);
+    let reserved: Vec<HeaderName> = req.headers.keys().filter(is_hidden).cloned().collect();
     for name in reserved {
         req.remove_header(&name);
     }
@@ -122,6 +162,22 @@ fn is_reserved(ctx: &Ctx, name: &HeaderName) -> bool {
     let text = folded(name);
     RESERVED_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
         || ctx.serving.reserved_fields.contains(&*text)
+}
+
+/// Fields that rules judge, or that say what a message is, by how their names begin.
+const JUDGED_PREFIXES: [&str; 5] =
+    ["access-control-", "content-", "if-", "sec-", "transfer-encoding"];
+
+/// Whether an app in the manner of CGI would take it for another field: one that is there too, or one
+/// that was judged by its own name.
+fn is_second_spelling(headers: &HeaderMap, name: &HeaderName) -> bool {
+    match folded(name) {
+        Cow::Borrowed(_) => false,
+        Cow::Owned(folded) => {
+            JUDGED_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
+                || headers.contains_key(&*folded)
+        }
+    }
 }
 
 /// A name as servers in the manner of CGI read it.
@@ -156,8 +212,9 @@ pub(crate) fn rewrite(
     let forward = &grant.route().forward;
     strip(ctx, req);
     strip_key(ctx, grant, req);
-    strip_credentials(grant, req)?;
-    let target = upstream_target(grant, request)?;
+    let query = request.query.as_deref();
+    let target = upstream_target(grant, request, judged_place(grant, &req.headers, query))?;
+    strip_credentials(grant, query, req)?;
     req.set_raw_path(target.as_bytes())?;
     let host = match forward.upstream.host_header {
         HostHeader::Endpoint => endpoint.authority(),
@@ -188,19 +245,52 @@ pub(crate) fn rewrite(
 }
 
 /// The client's credential goes no further, unless the route hands it on as it came.
-fn strip_credentials(grant: &Grant, req: &mut RequestHeader) -> Result<()> {
-    if grant.route().forward.identity.token == TokenMode::Original {
+fn strip_credentials(grant: &Grant, query: Option<&str>, req: &mut RequestHeader) -> Result<()> {
+    let judged = judged_place(grant, &req.headers, query);
+    if matches!(grant.route().access, Access::Public { .. })
+        && grant.route().forward.identity.token == TokenMode::Original
+    {
         return Ok(());
     }
-    req.remove_header(&header::AUTHORIZATION);
-    req.remove_header(DPOP_FIELD);
-    for name in token_places(grant).filter_map(|place| match place {
-        ReadFrom::Cookie(name) => Some(name),
-        ReadFrom::Authorization | ReadFrom::Query(_) => None,
-    }) {
-        strip_cookie(name, req)?;
+    if !matches!(judged, Some(ReadFrom::Authorization)) {
+        req.remove_header(&header::AUTHORIZATION);
+        req.remove_header(DPOP_FIELD);
+    }
+    for place in token_places(grant).filter(|place| Some(*place) != judged) {
+        match place {
+            ReadFrom::Cookie(name) => strip_cookie(name, req)?,
+            ReadFrom::Authorization | ReadFrom::Query(_) => {}
+        }
     }
     Ok(())
+}
+
+/// Where the token was that was judged, on a route that hands it on; what else looks like a credential
+/// was not looked at, and an app that believes it would be wrong. Two explicit ones were refused, and
+/// an explicit one goes before a cookie.
+fn judged_place<'g>(
+    grant: &'g Grant,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Option<&'g ReadFrom> {
+    if grant.route().forward.identity.token != TokenMode::Original
+        || grant.principal()?.credential != CredentialKind::Token
+    {
+        return None;
+    }
+    let is_there = |place: &&ReadFrom| match place {
+        ReadFrom::Authorization => headers.contains_key(header::AUTHORIZATION),
+        ReadFrom::Query(name) => {
+            let mut pairs = query.unwrap_or_default().split('&');
+            pairs.any(|pair| names_any(pair, &[name.as_str()]))
+        }
+        ReadFrom::Cookie(_) => false,
+    };
+    let is_cookie = |place: &&ReadFrom| match place {
+        ReadFrom::Cookie(name) => matches!(from_cookie(headers, name), Ok(Some(_))),
+        ReadFrom::Authorization | ReadFrom::Query(_) => false,
+    };
+    token_places(grant).find(is_there).or_else(|| token_places(grant).find(is_cookie))
 }
 
 fn token_places(grant: &Grant) -> impl Iterator<Item = &ReadFrom> {
@@ -230,7 +320,7 @@ fn strip_cookie(name: &str, req: &mut RequestHeader) -> Result<()> {
 }
 
 /// The canonical path minus `strip_prefix`, and the query as it came but for a token in it.
-fn upstream_target(grant: &Grant, request: &Request) -> Result<String> {
+fn upstream_target(grant: &Grant, request: &Request, judged: Option<&ReadFrom>) -> Result<String> {
     let forward = &grant.route().forward;
     let path = request.path.as_str();
     let path = match &forward.strip_prefix {
@@ -245,10 +335,8 @@ fn upstream_target(grant: &Grant, request: &Request) -> Result<String> {
         return Error::e_explain(ErrorType::InternalError, "target that is no path");
     }
     let Some(query) = &request.query else { return Ok(path.to_owned()) };
-    if forward.identity.token == TokenMode::Original {
-        return Ok(format!("{path}?{query}"));
-    }
     let hidden: Vec<&str> = token_places(grant)
+        .filter(|place| Some(*place) != judged)
         .filter_map(|place| match place {
             ReadFrom::Query(name) => Some(name.as_str()),
             ReadFrom::Authorization | ReadFrom::Cookie(_) => None,

@@ -88,7 +88,6 @@ impl Bench {
     ) -> Result<Self, Report> {
         let mut options = LoadOptions::new(clock.clone());
         options.read_files = false;
-        options.handover.keys.clone_from(fetched);
         options.handover.dpop = Arc::new(DpopProofs::rehearsal(clock.clone()));
         let now = clock.now().unix_nanos();
         let earlier = now.saturating_sub(u64::try_from(EARLIER.as_nanos()).unwrap_or(u64::MAX));
@@ -98,6 +97,11 @@ impl Bench {
         let revocations = Revocations::new(clock.clone());
         options.handover.revocations = Some(Arc::clone(&revocations));
         let snapshot = portcullis_config::load(config, &options)?.snapshot;
+        for (name, keys) in &snapshot.keys {
+            if let Some(fetched) = fetched.get(name) {
+                keys.take_from(fetched);
+            }
+        }
         let durable = Arc::new(MemoryDurable::new(clock.clone()));
         api_keys.bind(Arc::clone(&durable) as _);
         revocations.bind(durable);
