@@ -220,6 +220,10 @@ fn mistakes_in_a_file_of_cases_have_their_place() {
             "did you mean `own`?",
         ),
         ("cases: [{name: a, request: {url: nowhere}, expect: allow}]", "the URL needs https://"),
+        (
+            "cases: [{name: a, request: {url: \"https://api.test/\"}, expect: allow}]",
+            "speaks TLS: use http://",
+        ),
     ] {
         let wrong = rules(cases).command(&["test"]);
         assert_eq!(wrong.code, 2, "{}", wrong.stdout);
