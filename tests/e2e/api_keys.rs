@@ -383,6 +383,14 @@ fn the_admin_listener_tells_what_is_wrong() {
     admin.send(&Request::get("/keys").host("127.0.0.1")).expect(401);
     post("/keys", &json!({"owner": "a", "color": "red"})).expect(400);
     post("/keys", &json!({"owner": ""})).expect(400);
+    post("/keys", &json!(["a", ["x"], null, []])).expect(400);
+    let typed = |kind: &str, body: &str| {
+        ask(Request::post("/keys", body).field("content-type", kind)).status
+    };
+    let good = "{\"owner\": \"a\"}";
+    assert_eq!(typed("application/json", "{\"owner\": \"a\", \"owner\": \"b\"}"), 400);
+    assert_eq!(typed("application/json; charset=utf-16", good), 415);
+    assert_eq!(typed("application/json; charset=UTF-8", good), 201);
     post("/keys", &json!({"owner": "a", "scopes": ["a b"]})).expect(400);
     post("/keys", &json!({"owner": "a", "allow": ["everywhere"]})).expect(400);
     post("/keys", &json!({"owner": "a", "expires": "2001-01-01T00:00:00Z"})).expect(400);

@@ -156,6 +156,28 @@ fn a_server_that_fails_is_a_503_and_never_a_verdict() {
 }
 
 #[test]
+fn the_end_that_a_server_tells_does_not_end_a_revocation() {
+    let (partner, world) = scripted();
+    let mut answer = good();
+    answer["jti"] = json!("sliding");
+    answer["exp"] = json!(portcullis_testkit::jwt::now() + 1);
+    says(&partner, Reply::json(&answer));
+    let admin = |body: &Value| {
+        let request = Request::post("/revocations", body.to_string());
+        let request = request.field("content-type", "application/json");
+        let host = world.gateway.address("admin").to_string();
+        let request = request.host(&host).bearer(crate::world::ADMIN_TOKEN);
+        world.gateway.plain("admin").send(&request)
+    };
+    world.forwarded(opaque("token-1"));
+    let made = admin(&json!({"issuer": "partner", "token": "token-1"}));
+    made.expect(201);
+    assert_eq!(made.json()["jti"], "sliding", "{}", made.text());
+    assert_eq!(made.json()["expires"], Value::Null, "{}", made.text());
+    world.refused(opaque("token-1"), 401, "credential-invalid");
+}
+
+#[test]
 fn a_server_that_is_silent_or_gone_is_a_503() {
     let silent = crate::world::raw_app(|_| std::thread::sleep(Duration::from_secs(30)));
     let world = world(&format!("http://{silent}"), "/introspect");

@@ -206,6 +206,7 @@ fn the_admin_listener_says_what_it_does_not_take() {
         json!({"issuer": "corporate", "jti": ""}),
         json!({"issuer": "corporate", "jti": "1", "expires": "2001-01-01T00:00:00Z"}),
         json!({"issuer": "corporate", "issued_before": "yesterday"}),
+        json!({"issuer": "corporate", "issued_before": "2099-01-01T00:00:00Z"}),
         json!({"token": bare}),
         json!({"token": "opaque"}),
         json!({"issuer": "partner", "token": scene.issuer.token().claim("jti", "1").sign()}),

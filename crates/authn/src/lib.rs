@@ -38,6 +38,7 @@ mod test_server;
 #[cfg(test)]
 mod testing;
 mod token_cache;
+mod turn;
 mod unverified;
 #[cfg(test)]
 mod vectors;
@@ -63,4 +64,5 @@ pub use revocations::{
 };
 pub use settings::{ClaimPaths, IssuerSettings, KeySource, Possession, Proof, ReadFrom, Refresh};
 pub use stand_in::{ProofOf, StandIn};
+pub use strict_json::object as json_object;
 pub use unverified::{unverified_issuer, unverified_jti, with_claimed_account};

@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Number, Value};
 
 /// Reads an object of which no level names a member twice (RFC 7515 §4, RFC 7519 §4).
-pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, &'static str> {
+pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, &'static str> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = Unique.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     match value {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
+use portcullis_authn::json_object;
 use portcullis_core::{Authority, Host, Secret};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
@@ -110,8 +111,7 @@ impl Admin {
 async fn read(fields: &http::HeaderMap, body: hyper::body::Incoming) -> Result<Value, AdminError> {
     let mut kinds = fields.get_all(header::CONTENT_TYPE).iter();
     let kind = kinds.next().and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if kinds.next().is_some() || !kind.eq_ignore_ascii_case("application/json") {
+    if kinds.next().is_some() || !is_json(kind) {
         let error = AdminError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type-not-allowed");
         return Err(error.telling("the body must be application/json"));
     }
@@ -125,10 +125,21 @@ async fn read(fields: &http::HeaderMap, body: hyper::body::Incoming) -> Result<V
             AdminError::new(StatusCode::BAD_REQUEST, "body-cut-short")
         }
     })?;
-    serde_json::from_slice(&whole.to_bytes()).map_err(|error| {
-        let told = format!("the body is no JSON: line {}, column {}", error.line(), error.column());
-        AdminError::bad(told)
-    })
+    // Nobody reads a list as the values of an object, or the first of two members of one name.
+    let object = json_object(&whole.to_bytes());
+    object.map(Value::Object).map_err(|told| AdminError::bad(format!("the body: {told}")))
+}
+
+/// Whether a media type is that of JSON, in the one encoding that it has (RFC 8259 §8.1).
+fn is_json(kind: &str) -> bool {
+    let mut parts = kind.split(';').map(str::trim);
+    let is_utf8 = |parameter: &str| {
+        let (name, value) = parameter.split_once('=').unwrap_or_default();
+        name.eq_ignore_ascii_case("charset")
+            && value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+    };
+    parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
+        && parts.all(is_utf8)
 }
 
 fn config(runtime: &Runtime) -> Value {

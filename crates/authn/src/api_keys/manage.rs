@@ -3,26 +3,20 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use ipnet::IpNet;
-use portcullis_core::{Secret, Timestamp, random};
+use ipnet::{IpNet, Ipv4Net};
+use portcullis_core::{Secret, Timestamp};
 use portcullis_state::{Durable, DurableError, Kind};
 use thiserror::Error;
 
 use super::record::{KeptSecret, KeyState, KeyView, Record};
 use super::{ApiKeys, form, index, uses};
+use crate::turn::Turn;
 
 /// The longest name of an owner, in bytes.
 const LONGEST_OWNER: usize = 256;
 
 /// Most scopes, and most networks, of a key.
 const MOST: usize = 100;
-
-/// How long a change of a record may take.
-const TERM: Duration = Duration::from_secs(10);
-
-/// How often, and how long apart, somebody tries who finds a record being changed.
-const TRIES: u32 = 50;
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a new key may do, and for whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,7 +72,7 @@ impl ApiKeys {
         let mut record = Record {
             owner: new.owner,
             scopes: new.scopes,
-            allow: new.allow.iter().map(IpNet::to_string).collect(),
+            allow: new.allow.iter().map(|network| canonical(*network).to_string()).collect(),
             created: now.unix_seconds(),
             expires: new.expires.map(Timestamp::unix_seconds),
             revoked: None,
@@ -101,7 +95,12 @@ impl ApiKeys {
     pub async fn rotate(&self, id: &str, overlap: Duration) -> Result<Issued, ManageError> {
         let now = self.clock.now();
         let mut key = None;
+        let before = self.newest_secret(id).await?;
         let record = self.change(id, |record| {
+            // Of several that rotate at once each would end the secret that another was just given.
+            if record.secrets.first().map(|secret| &secret.digest) != before.as_ref() {
+                return Err(ManageError::Busy(id.to_owned()));
+            }
             let state = record.state(now);
             if state != KeyState::Live {
                 let message = format!("the key `{id}` is {}: make another", state.as_str());
@@ -163,6 +162,13 @@ impl ApiKeys {
         Ok(())
     }
 
+    /// The digest of the secret that a key has now, if there is such a key.
+    async fn newest_secret(&self, id: &str) -> Result<Option<String>, ManageError> {
+        let kept = self.store()?.get(Kind::ApiKey, id).await?;
+        let record = kept.as_ref().and_then(Record::read);
+        Ok(record.and_then(|record| record.secrets.into_iter().next()).map(|kept| kept.digest))
+    }
+
     fn store(&self) -> Result<&std::sync::Arc<dyn Durable>, ManageError> {
         let closed = || DurableError::Unavailable { reason: "no store is open".to_owned() };
         self.mirror.durable().ok_or_else(|| closed().into())
@@ -178,26 +184,14 @@ impl ApiKeys {
         if !form::is_id(id) {
             return Err(ManageError::Unknown(id.to_owned()));
         }
-        let name = format!("api-key/{id}");
-        let holder = index::write_hex(&random::bytes::<16>().ok_or(ManageError::Random)?);
-        take(&**durable, &name, &holder).await?.ok_or_else(|| ManageError::Busy(id.to_owned()))?;
+        let turn = Turn::wait(&**durable, &format!("api-key/{id}")).await?;
+        let turn = turn.ok_or_else(|| ManageError::Busy(id.to_owned()))?;
         let changed = change(&**durable, id, work).await;
-        durable.release(&name, &holder).await?;
+        turn.end().await?;
         let record = changed?;
         self.refresh().await?;
         Ok(record)
     }
-}
-
-/// Takes the lease; `None` where somebody else has it for too long.
-async fn take(durable: &dyn Durable, name: &str, holder: &str) -> Result<Option<()>, DurableError> {
-    for _ in 0..TRIES {
-        if durable.lease(name, holder, TERM).await? {
-            return Ok(Some(()));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    Ok(None)
 }
 
 async fn change(
@@ -245,6 +239,16 @@ impl NewKey {
         };
         Err(ManageError::Invalid(problem))
     }
+}
+
+/// A network of addresses of IPv4 that are written as those of IPv6 (RFC 4291 §2.5.5.2) is one of IPv4:
+/// that is how clients are known.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = network else { return network };
+    let length = mapped.prefix_len().checked_sub(96);
+    let short =
+        length.and_then(|length| Ipv4Net::new(mapped.addr().to_ipv4_mapped()?, length).ok());
+    short.map_or(network, IpNet::V4)
 }
 
 /// RFC 6749 §3.3.

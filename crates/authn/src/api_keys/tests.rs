@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis_core::{CredentialKind, Timestamp};
-use portcullis_state::{Kind, MemoryDurable};
+use portcullis_state::{Durable as _, Kind, MemoryDurable};
 use serde_json::json;
 
 use super::*;
@@ -127,6 +127,42 @@ async fn a_key_has_an_end_and_a_place() {
     let (_, forever) = world.create(of("billing")).await;
     world.pass(100 * 365 * 24 * 60 * 60).await;
     assert_eq!(world.subject(&forever), ok("billing"));
+}
+
+#[tokio::test]
+async fn networks_of_ipv4_may_be_written_as_those_of_ipv6() {
+    let world = world().await;
+    let networks = ["::ffff:10.1.2.3/128", "::ffff:10.2.0.0/112", "2001:db8::/32"];
+    let allow = networks.map(|network| network.parse().unwrap()).to_vec();
+    let Issued { key, view } = world.keys.create(NewKey { allow, ..of("billing") }).await.unwrap();
+    assert_eq!(view.allow, ["10.1.2.3/32", "10.2.0.0/16", "2001:db8::/32"]);
+    let key = key.expose_str().unwrap();
+    for address in ["10.1.2.3", "::ffff:10.1.2.3", "10.2.250.1", "2001:db8::7"] {
+        assert_eq!(world.from(key, address), ok("billing"), "{address}");
+    }
+    for address in ["10.1.2.4", "10.3.0.1", "2001:db9::7"] {
+        assert!(world.from(key, address).is_err(), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_that_rotate_a_key_at_once_one_is_told_so() {
+    let world = world().await;
+    let (id, first) = world.create(of("billing")).await;
+    let holder = "somebody";
+    let lease = format!("api-key/{id}");
+    let term = Duration::from_secs(10);
+    assert!(world.durable.lease(&lease, holder, term).await.unwrap());
+    // Both have seen the key as it is, and wait for the turn.
+    let rotate = || world.keys.rotate(&id, Duration::from_mins(1));
+    let (one, other, ()) = tokio::join!(rotate(), rotate(), async {
+        world.durable.release(&lease, holder).await.unwrap();
+    });
+    let (issued, busy) = if one.is_ok() { (one, other) } else { (other, one) };
+    assert_eq!(busy.unwrap_err(), ManageError::Busy(id));
+    let second = issued.unwrap().key;
+    let second = second.expose_str().unwrap();
+    assert_eq!((world.subject(&first), world.subject(second)), (ok("billing"), ok("billing")));
 }
 
 #[tokio::test]

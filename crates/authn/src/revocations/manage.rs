@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::Revocations;
 use super::record::{Revocation, Revoked, Term};
 use crate::IssuerSettings;
+use crate::turn::Turn;
 
 /// Most revocations that are kept at once.
 pub const MAXIMUM: usize = 100_000;
@@ -40,6 +41,9 @@ pub enum RevocationError {
         "there are {MAXIMUM} revocations: revoke a subject, or the whole issuer by issued_before"
     )]
     Full,
+    /// Somebody else is changing it.
+    #[error("this revocation is being changed by somebody else")]
+    Busy,
     /// The store failed.
     #[error(transparent)]
     Durable(#[from] DurableError),
@@ -61,17 +65,12 @@ impl Revocations {
         let term = new.term(now, settings);
         let NewRevocation { issuer, revoked, .. } = new;
         let mut revocation = Revocation::new(issuer, revoked, now, term);
-        let durable = self.store()?;
-        if let Some(before) = durable.get(Kind::Revocation, &revocation.id).await? {
-            if let Some(before) = Revocation::read(revocation.id.clone(), &before) {
-                // What was revoked for longer before stays so.
-                revocation.term = revocation.term.longer(before.term);
-                revocation.created = before.created;
-            }
-        } else if durable.list(Kind::Revocation).await?.len() >= MAXIMUM {
-            return Err(RevocationError::Full);
-        }
-        durable.put(Kind::Revocation, &revocation.id, &revocation.record()).await?;
+        let durable = &**self.store()?;
+        let turn = Turn::wait(durable, &lease_of(&revocation.id)).await?;
+        let turn = turn.ok_or(RevocationError::Busy)?;
+        let kept = keep(durable, &mut revocation).await;
+        turn.end().await?;
+        kept?;
         self.mirror.refresh().await?;
         Ok(revocation)
     }
@@ -103,9 +102,14 @@ impl Revocations {
         let durable = self.store()?;
         for (id, record) in durable.list(Kind::Revocation).await? {
             let read = Revocation::read(id.clone(), &record);
-            if read.is_some_and(|one| one.term.is_over(now, leeway)) {
-                durable.remove(Kind::Revocation, &id).await?;
+            if !read.is_some_and(|one| one.term.is_over(now, leeway)) {
+                continue;
             }
+            // Whoever has the turn makes it anew.
+            let Some(turn) = Turn::take(&**durable, &lease_of(&id)).await? else { continue };
+            let forgotten = forget(&**durable, id, |one| one.term.is_over(now, leeway)).await;
+            turn.end().await?;
+            forgotten?;
         }
         Ok(())
     }
@@ -114,6 +118,38 @@ impl Revocations {
         let none = || DurableError::Unavailable { reason: "no store is open".to_owned() };
         self.mirror.durable().ok_or_else(none)
     }
+}
+
+/// Whose turn it is to change the record `id`.
+fn lease_of(id: &str) -> String {
+    format!("revocation/{id}")
+}
+
+/// Keeps a revocation. What was revoked for longer before stays so.
+async fn keep(durable: &dyn Durable, revocation: &mut Revocation) -> Result<(), RevocationError> {
+    if let Some(before) = durable.get(Kind::Revocation, &revocation.id).await? {
+        if let Some(before) = Revocation::read(revocation.id.clone(), &before) {
+            revocation.term = revocation.term.longer(before.term);
+            revocation.created = before.created;
+        }
+    } else if durable.list(Kind::Revocation).await?.len() >= MAXIMUM {
+        return Err(RevocationError::Full);
+    }
+    durable.put(Kind::Revocation, &revocation.id, &revocation.record()).await?;
+    Ok(())
+}
+
+/// Forgets a revocation, unless it was made anew since.
+async fn forget(
+    durable: &dyn Durable,
+    id: String,
+    is_over: impl FnOnce(Revocation) -> bool,
+) -> Result<(), DurableError> {
+    let Some(record) = durable.get(Kind::Revocation, &id).await? else { return Ok(()) };
+    if Revocation::read(id.clone(), &record).is_some_and(is_over) {
+        durable.remove(Kind::Revocation, &id).await?;
+    }
+    Ok(())
 }
 
 impl NewRevocation {
@@ -130,6 +166,11 @@ impl NewRevocation {
                 "issuer, jti and subject have at most 1024 bytes",
             ));
         }
+        if matches!(self.revoked, Revoked::IssuedBefore(time) if time > now) {
+            return Err(RevocationError::Invalid(
+                "`issued_before` is still to come: tokens that are not issued yet cannot be revoked",
+            ));
+        }
         if self.expires.is_some_and(|expires| expires <= now) {
             return Err(RevocationError::Invalid(
                 "`expires` is over: such tokens are good no more",
@@ -140,12 +181,8 @@ impl NewRevocation {
 
     fn term(&self, now: Timestamp, settings: Option<&IssuerSettings>) -> Term {
         let leeway = settings.map_or(Duration::ZERO, |settings| settings.leeway);
-        let last_issued = match self.revoked {
-            Revoked::IssuedBefore(time) => time.max(now),
-            Revoked::Jti(_) | Revoked::Subject(_) => now,
-        };
         let longest = settings.and_then(|settings| settings.maximum_lifetime);
-        let until = self.expires.or_else(|| Some(last_issued.plus(longest?)));
+        let until = self.expires.or_else(|| Some(now.plus(longest?)));
         Term { until, leeway }
     }
 }

@@ -1,5 +1,6 @@
 //! What a revocation means, how long it is kept, and that others see it.
 
+use async_trait::async_trait;
 use portcullis_core::{CredentialKind, Derived, Secret, Timestamp};
 use portcullis_state::{Kind, MemoryDurable};
 use proptest::prelude::*;
@@ -179,9 +180,14 @@ async fn it_is_kept_until_the_tokens_have_ended() {
     assert_eq!(until(new(jti("b"), Some(NOW + 5)), Some(&settings)).await, Some(at(NOW + 5)));
     assert_eq!(until(new(jti("c"), None), Some(&settings)).await, Some(at(NOW + 100)));
     assert_eq!(until(new(jti("d"), None), None).await, None);
-    let ahead = Revoked::IssuedBefore(at(NOW + 1_000));
-    let ahead = NewRevocation { issuer: "https://b.test".to_owned(), ..new(ahead, None) };
-    assert_eq!(until(ahead, Some(&settings)).await, Some(at(NOW + 1_100)));
+    let all = NewRevocation {
+        issuer: "https://b.test".to_owned(),
+        ..new(Revoked::IssuedBefore(at(NOW)), None)
+    };
+    assert_eq!(until(all, Some(&settings)).await, Some(at(NOW + 100)));
+    let ahead = new(Revoked::IssuedBefore(at(NOW + 1)), None);
+    let ahead = world.here.revoke(ahead, Some(&settings)).await.unwrap_err();
+    assert!(matches!(ahead, RevocationError::Invalid(_)), "{ahead}");
     // The longer of two stays.
     assert_eq!(until(new(jti("d"), Some(NOW + 5)), None).await, None);
     assert_eq!(until(new(jti("c"), Some(NOW + 5)), None).await, Some(at(NOW + 100)));
@@ -208,6 +214,99 @@ async fn it_is_kept_until_the_tokens_have_ended() {
     world.here.sweep(LEEWAY).await.unwrap();
     world.here.refresh().await.unwrap();
     assert_eq!(world.here.count(), Some(3), "the other that ended with it is over as well");
+}
+
+/// A store that takes its time, so that others come between any two calls.
+#[derive(Debug)]
+struct Slow(MemoryDurable);
+
+#[async_trait]
+impl Durable for Slow {
+    async fn get(&self, kind: Kind, key: &str) -> Result<Option<Secret>, DurableError> {
+        let found = self.0.get(kind, key).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        found
+    }
+
+    async fn put(&self, kind: Kind, key: &str, value: &Secret) -> Result<(), DurableError> {
+        self.0.put(kind, key, value).await
+    }
+
+    async fn put_first(
+        &self,
+        kind: Kind,
+        key: &str,
+        value: &Secret,
+    ) -> Result<Secret, DurableError> {
+        self.0.put_first(kind, key, value).await
+    }
+
+    async fn remove(&self, kind: Kind, key: &str) -> Result<(), DurableError> {
+        self.0.remove(kind, key).await
+    }
+
+    async fn list(&self, kind: Kind) -> Result<Vec<(String, Secret)>, DurableError> {
+        let found = self.0.list(kind).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        found
+    }
+
+    async fn version(&self, kind: Kind) -> Result<u64, DurableError> {
+        self.0.version(kind).await
+    }
+
+    async fn lease(&self, name: &str, holder: &str, term: Duration) -> Result<bool, DurableError> {
+        self.0.lease(name, holder, term).await
+    }
+
+    async fn release(&self, name: &str, holder: &str) -> Result<(), DurableError> {
+        self.0.release(name, holder).await
+    }
+}
+
+fn slow() -> (Clock, Arc<Revocations>) {
+    let clock = clock();
+    let revocations = Revocations::new(clock.clone());
+    revocations.bind(Arc::new(Slow(MemoryDurable::new(clock.clone()))));
+    (clock, revocations)
+}
+
+fn of_jti(expires: Option<u64>) -> NewRevocation {
+    let (issuer, revoked) = ("https://a.test".to_owned(), Revoked::Jti("1".to_owned()));
+    NewRevocation { issuer, revoked, expires: expires.map(at) }
+}
+
+#[tokio::test]
+async fn of_two_that_revoke_the_same_at_once_the_longer_counts() {
+    for (first, second) in [(None, Some(NOW + 5)), (Some(NOW + 5), None)] {
+        let (_, revocations) = slow();
+        let (one, other) = tokio::join!(
+            revocations.revoke(of_jti(first), None),
+            revocations.revoke(of_jti(second), None),
+        );
+        assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
+        let kept = revocations.list().await.unwrap();
+        assert_eq!(kept.len(), 1);
+        assert_eq!(kept[0].term.until, None);
+    }
+}
+
+#[tokio::test]
+async fn what_is_revoked_anew_while_it_is_swept_stays() {
+    // The sweep lists before and after it was made anew; or the other has to wait for it.
+    for wait in [0, 10, 40, 55, 60] {
+        let (clock, revocations) = slow();
+        revocations.revoke(of_jti(Some(NOW + 5)), None).await.unwrap();
+        clock.advance(Duration::from_secs(5));
+        let anew = async {
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            revocations.revoke(of_jti(None), None).await
+        };
+        let (swept, made) = tokio::join!(revocations.sweep(Duration::ZERO), anew);
+        assert!(swept.is_ok() && made.is_ok(), "{swept:?} {made:?}");
+        let kept = revocations.list().await.unwrap();
+        assert_eq!(kept.len(), 1, "after {wait} ms");
+    }
 }
 
 #[tokio::test]

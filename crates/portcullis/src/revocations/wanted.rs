@@ -146,6 +146,9 @@ fn refused(error: &RevocationError) -> AdminError {
         RevocationError::Invalid(told) => invalid(told),
         RevocationError::Full => AdminError::new(StatusCode::INSUFFICIENT_STORAGE, "store-full")
             .telling(error.to_string()),
+        RevocationError::Busy => {
+            AdminError::new(StatusCode::CONFLICT, "busy").telling(error.to_string())
+        }
         RevocationError::Durable(error) => super::unavailable(error),
         _ => AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
