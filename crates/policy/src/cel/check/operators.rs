@@ -141,8 +141,8 @@ impl Checker<'_> {
         if !one.may_equal(&element) {
             return self.wrong(id, format!("{one} is never in {}", inside(&of)));
         }
-        let once = self.macros == 0 && one == Type::Text;
-        let call = if once {
+        let is_cheap = self.macros == 0 && one == Type::Text;
+        let call = if is_cheap {
             call_of(id, op::IN, vec![left, right])
         } else {
             self.budgeted(id, equal::WITHIN, left, right)
