@@ -60,7 +60,7 @@ def later():
     """The list of docs/configuration.md of what this version refuses, from config/src/later.rs."""
     text = source("crates/config/src/later.rs")
     keys = re.findall(r'"([^"]+)"', re.search(r"KEYS: &\[&str\] = &\[(.*?)\];", text, re.S).group(1))
-    block = re.search(r"VALUES: [^=]*= &\[(.*?)\n\];", text, re.S).group(1)
+    block = re.search(r"VALUES: [^=]*=\s*&\[(.*?)\n?\];", text, re.S).group(1)
     values = re.findall(r'\("([^"]+)", &\[([^\]]*)\]\)', block)
     values = [(path, name) for path, names in values for name in re.findall(r'"([^"]+)"', names)]
     rows = [*keys, *(f"{path}: {name}" for path, name in values), "{vault: …} as a secret"]

@@ -1,6 +1,6 @@
 //! Who is counted, by which address, and what they are told. C16, C17, C18, C19.
 //!
-//! Not in this version: penalties for wrong credentials, ACME challenges (C19). The million keys of
+//! Penalties for wrong credentials have tests of their own, ACME challenges (C19) too. The million keys of
 //! C18 are some thousands here; `benches/` has the large table.
 
 use std::sync::LazyLock;

@@ -8,6 +8,7 @@ use portcullis_testkit::poll::until_true;
 use portcullis_testkit::{CertificateAuthority, Issuer, Reply, Request, marker, tools, until};
 use serde_json::{Value, json};
 
+use crate::cases::python;
 use crate::world::{ADMIN_TOKEN, BASE, HOSTS, ISSUERS, UPSTREAMS, World, bare, launch};
 
 const CONFIG: &str = r#"
@@ -85,6 +86,34 @@ fn check_has_formats_and_advice() {
     let rules: Value = serde_json::from_str(&rules.stdout).expect("JSON");
     let rules = rules.as_array().expect("a list");
     assert!(rules.len() > 60 && rules.iter().all(|rule| rule["references"][0]["url"].is_string()));
+}
+
+/// Validates SARIF by the schema of OASIS, which comes with a package of npm.
+const VALIDATE: &str = r#"
+import json, sys
+from jsonschema.validators import validator_for
+schema, report = (json.load(open(file)) for file in sys.argv[1:])
+kind = validator_for(schema)
+wrong = list(kind(schema, format_checker=kind.FORMAT_CHECKER).iter_errors(report))
+assert not wrong, [(error.json_path, error.message) for error in wrong]
+assert report["runs"][0]["results"], report
+"#;
+
+#[test]
+fn sarif_is_valid_by_its_schema() {
+    let Some((_, packages)) = tools::node() else { return };
+    let schema = "node_modules/@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json";
+    let example = std::fs::read_to_string(tools::workspace().join("gateway.example.yaml")).unwrap();
+    for (config, code) in [(&*example, 0), ("version: 1\nhostz: [é, \"\\ud83d\"]\nroutes: 1\n", 1)]
+    {
+        let launch = bare(config);
+        let arguments = ["check", "gateway.yaml", "--no-files", "--format", "sarif"];
+        let finished = launch.command(&arguments);
+        assert_eq!(finished.code, code, "{}{}", finished.stdout, finished.stderr);
+        let file = launch.folder().join("report.sarif");
+        std::fs::write(&file, &finished.stdout).unwrap();
+        python(VALIDATE, &[&packages.join(schema), &file]);
+    }
 }
 
 #[test]

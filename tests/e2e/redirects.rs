@@ -402,8 +402,15 @@ fn explain_tells_which_listener_and_where_to() {
     let (code, text) = explain(&["GET", "https://api.test/a"]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("to upstream u"), "{text}");
-    let (code, text) = explain(&["--listener", "nothing", "GET", "http://api.test/a"]);
-    assert_eq!(code, 1, "{text}");
+    // What cannot come in is no request: exit 2, with what to do.
+    let wrong = |arguments: &[&str], part: &str| {
+        let (code, text) = explain(arguments);
+        assert_eq!(code, 2, "{text}");
+        assert!(text.contains(part), "{part}: {text}");
+    };
+    wrong(&["--listener", "nothing", "GET", "http://api.test/a"], "it has `https`, `plain`");
+    wrong(&["--listener", "plain", "GET", "https://api.test/a"], "speaks no TLS: use http://");
+    wrong(&["--listener", "https", "GET", "http://api.test/a"], "speaks TLS: use https://");
 }
 
 /// What somebody types who does not know of https.

@@ -49,6 +49,35 @@ fn a_unix_socket_serves_and_goes() {
     assert!(!socket.exists());
 }
 
+/// `explain` and `test` know of the peer what the running gateway knows: nothing.
+#[test]
+fn made_up_requests_have_no_address_either() {
+    let text = format!("{}clients: {{allow: [127.0.0.0/8]}}\n", config());
+    let case = "cases: [{name: a, request: {url: \"http://api.test/x\", listener: local}, expect: {code: client-not-allowed}}]\n";
+    let world = World::start(&[&text]);
+    let launch = world.gateway.launch();
+    let socket = launch.folder().join("app.sock");
+    world.gateway.log_line("listening local unix:");
+    assert!(ask(&socket, "").starts_with("HTTP/1.1 403 "));
+    let explain = |more: &[&str]| {
+        let done = launch.command(&[&["explain", "GET", "http://api.test/x"], more].concat());
+        (done.code, done.stdout)
+    };
+    let (code, told) = explain(&["--listener", "local"]);
+    assert!(code == 1 && told.contains("0.0.0.0") && told.contains("client-not-allowed"), "{told}");
+    assert_eq!(explain(&["--listener", "plain"]).0, 0);
+    let (code, told) = explain(&["--listener", "local", "--address", "127.0.0.1"]);
+    assert!(code == 2 && told.contains("is a unix socket"), "{told}");
+    world.gateway.write("gateway.tests.yaml", case);
+    let good = launch.command(&["test"]);
+    assert_eq!(good.code, 0, "{}", good.stdout);
+    world
+        .gateway
+        .write("gateway.tests.yaml", &case.replace("listener:", "address: 127.0.0.1, listener:"));
+    let wrong = launch.command(&["test"]);
+    assert!(wrong.code == 2 && wrong.stdout.contains("is a unix socket"), "{}", wrong.stdout);
+}
+
 #[test]
 fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
     let text = config().replace("@UPSTREAM@", "http://127.0.0.1:9");

@@ -48,19 +48,22 @@ pub fn from_authorization(headers: &HeaderMap) -> Bearer<'_> {
     }
 }
 
-/// The value of the cookie `name` (RFC 6265 §4.2). `None` where it is absent, or there twice: which
-/// of the two is the user's own cannot be told.
-pub fn from_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// The value of the cookie `name` (RFC 6265 §4.2). Fails where it is there twice: which of the two is
+/// the user's own cannot be told.
+pub fn from_cookie<'a>(
+    headers: &'a HeaderMap,
+    name: &str,
+) -> Result<Option<&'a str>, &'static str> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
     // A blank behind the name belongs to it, or to nothing: no client that means it writes one.
     let mut found = pairs.filter(|(key, _)| key.trim_start_matches([' ', '\t']) == name);
-    let (_, value) = found.next()?;
+    let Some((_, value)) = found.next() else { return Ok(None) };
     if found.next().is_some() {
-        return None;
+        return Err("the cookie of the token is there twice");
     }
     let value = value.trim_matches([' ', '\t']);
-    Some(value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value))
+    Ok(Some(value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)))
 }
 
 /// The value of the query parameter `name` (RFC 6750 §2.3), percent-decoded; `query` is without its
@@ -152,7 +155,11 @@ mod tests {
     fn a_cookie_is_found_by_its_exact_name_and_only_once() {
         #[track_caller]
         fn check(lines: &[&str], expected: Option<&str>) {
-            assert_eq!(from_cookie(&headers(&COOKIE, lines), "token"), expected, "{lines:?}");
+            assert_eq!(from_cookie(&headers(&COOKIE, lines), "token"), Ok(expected), "{lines:?}");
+        }
+        #[track_caller]
+        fn twice(lines: &[&str]) {
+            assert!(from_cookie(&headers(&COOKIE, lines), "token").is_err(), "{lines:?}");
         }
         check(&["a=1; token=x.y.z; b=2"], Some("x.y.z"));
         check(&["a=1", "token=x.y.z"], Some("x.y.z"));
@@ -160,8 +167,8 @@ mod tests {
         check(&["token="], Some(""));
         check(&["Token=x", "tokens=x", "atoken=x", "token"], None);
         check(&["token =x"], None);
-        check(&["token=x; token=y"], None);
-        check(&["token=x", "token=x"], None);
+        twice(&["token=x; token=y"]);
+        twice(&["token=x", "token=x"]);
         check(&[], None);
     }
 

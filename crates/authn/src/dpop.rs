@@ -90,7 +90,7 @@ pub struct DpopProofs {
     clock: Clock,
     replays: Replays,
     nonces: Option<Nonces>,
-    /// Proofs from before this second may have been seen by a process before this one.
+    /// Proofs up to this second may have been seen by a process before this one.
     started: Option<Timestamp>,
 }
 
@@ -147,7 +147,7 @@ impl DpopProofs {
     ) -> Result<Option<Arc<str>>, ProofFailure> {
         let nonces = self.nonces.as_ref().ok_or(ProofFailure::Unready)?;
         let Some(nonce) = &proof.nonce else {
-            let is_old = self.started.is_some_and(|started| proof.issued < started);
+            let is_old = self.started.is_some_and(|started| proof.issued <= started);
             return match (required, is_old) {
                 (true, _) => Err(ProofFailure::NonceNeeded("it has no nonce")),
                 (_, true) => {

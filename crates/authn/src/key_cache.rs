@@ -178,6 +178,14 @@ impl KeyCache {
         self.0.take(key.key_set().as_bytes()).is_ok()
     }
 
+    /// Takes the keys that `other` has now, for good, and shares nothing with it: nobody is asked for
+    /// keys any more. For tests of a configuration; nothing that serves calls this.
+    pub fn take_from(&self, other: &Self) {
+        self.0.given.store(true, Ordering::Relaxed);
+        self.0.usable_until.store(u64::MAX, Ordering::Relaxed);
+        self.0.current.store(other.0.current.load_full());
+    }
+
     /// The keys, while they may be used.
     pub(crate) fn usable(&self) -> Option<Arc<Keys>> {
         self.0.is_usable().then(|| self.0.current.load_full()).flatten()

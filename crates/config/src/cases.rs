@@ -47,8 +47,8 @@ pub struct Case {
     pub url: String,
     /// Its fields.
     pub headers: Vec<(String, String)>,
-    /// The TCP peer.
-    pub address: IpAddr,
+    /// The TCP peer; `None`: this machine, and nobody on a unix socket.
+    pub address: Option<IpAddr>,
     /// The listener it comes in on; `None`: the first that fits the scheme.
     pub listener: Option<String>,
     /// When it is judged; `None`: now.

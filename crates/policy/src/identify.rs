@@ -143,7 +143,7 @@ pub(crate) fn find<'h>(demand: &'h Demand, head: &Head<'h>) -> Result<Option<Sen
             return Err(Denial::AmbiguousCredentials);
         }
     }
-    Ok(explicit.or_else(|| find_ambient(&demand.tokens, head).map(Sent::Token)))
+    Ok(explicit.or_else(|| find_ambient(&demand.tokens, head)))
 }
 
 /// The field of API keys; where the route takes none it is a field like any other.
@@ -177,12 +177,15 @@ fn find_explicit<'h>(place: &'h ReadFrom, head: &Head<'h>) -> Result<Option<Sent
     Ok(Some(Sent::Token(Found { token, place, scheme })))
 }
 
-fn find_ambient<'h>(ways: &'h [TokenWay], head: &Head<'h>) -> Option<Found<'h>> {
+fn find_ambient<'h>(ways: &'h [TokenWay], head: &Head<'h>) -> Option<Sent<'h>> {
     places(ways).find_map(|place| match place {
-        ReadFrom::Cookie(name) => {
-            let token = Cow::Borrowed(bearer::from_cookie(head.headers, name)?);
-            Some(Found { token, place, scheme: Scheme::Bearer })
-        }
+        ReadFrom::Cookie(name) => match bearer::from_cookie(head.headers, name).transpose()? {
+            Ok(token) => {
+                let token = Cow::Borrowed(token);
+                Some(Sent::Token(Found { token, place, scheme: Scheme::Bearer }))
+            }
+            Err(reason) => Some(Sent::NoToken(reason)),
+        },
         ReadFrom::Authorization | ReadFrom::Query(_) => None,
     })
 }

@@ -49,6 +49,7 @@ pub use limits::{
 pub use media::MediaType;
 pub use origin::{Lines, Origin};
 pub use pipeline::Pipeline;
+pub use portcullis_authn::bearer;
 pub use portcullis_authn::dpop::{FIELD as DPOP_FIELD, NONCE_FIELD as DPOP_NONCE_FIELD};
 pub use portcullis_authn::identity::IdentitySigner;
 pub use portcullis_authn::{ApiKeys, ProofStatus, ReadFrom};

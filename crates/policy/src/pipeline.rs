@@ -99,7 +99,7 @@ impl Pipeline {
         if let Some(redirect) = self.transport.admit(head, conn, arrival, trace)? {
             return Ok(Verdict::Redirect(redirect));
         }
-        if let Some(verdict) = self.tell_metadata(host, head, &key, trace, known)? {
+        if let Some(verdict) = self.tell_metadata(host, head, (client, &key), trace, known)? {
             return Ok(verdict);
         }
         let route = match self.admit_route(host, head, client, trace, known)? {
@@ -194,7 +194,7 @@ impl Pipeline {
         &self,
         host: AllowedHost,
         head: &Head<'_>,
-        key: &[u8],
+        (client, key): (&ClientView, &[u8]),
         trace: &mut T,
         known: &mut Known,
     ) -> Result<Option<Verdict>, Refusal> {
@@ -205,6 +205,7 @@ impl Pipeline {
         }
         known.cors = None;
         trace.note(Stage::Route, found.route.origin, || format!("metadata of {path}"));
+        admit_route_client(found.route, client, trace)?;
         admit_address_limits(found.route, key, trace, &mut known.tally)?;
         if is_preflight(head.method, head.headers) {
             let fields = resource_metadata::preflight_fields();

@@ -137,9 +137,9 @@ pub(crate) struct ExplainArgs {
     /// https, the first that does not for http.
     #[arg(long, value_name = "NAME")]
     pub listener: Option<String>,
-    /// The TCP peer's address.
-    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
-    pub address: std::net::IpAddr,
+    /// The TCP peer's address. Default: 127.0.0.1; none on a unix socket.
+    #[arg(long, value_name = "IP")]
+    pub address: Option<std::net::IpAddr>,
     /// The time at which the request is judged, RFC 3339.
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,

@@ -13,7 +13,7 @@ use portcullis_core::{Authority, Clock, ConnMeta, Timestamp, TlsMeta};
 use crate::cli::{ExplainArgs, ExplainFormat, print_line};
 use crate::explain_handshake::{Failed, Shaken, shake};
 use crate::store;
-use crate::trial::{Trial, Word};
+use crate::trial::{Arrival, Trial, Word};
 
 /// Why there is nothing to explain.
 struct Unusable(String);
@@ -50,16 +50,17 @@ async fn explained(args: &ExplainArgs) -> Result<(String, bool), Unusable> {
     }
     read_store(&snapshot, &revocations, &clock).await?;
     let trial = trial(args, &snapshot)?;
-    let listener = trial.listener(args.listener.as_deref(), &snapshot);
+    let arrival = trial.arrival(args.listener.as_deref(), args.address, &snapshot);
+    let arrival = arrival.map_err(Unusable)?;
     let file = args.certificate.as_deref();
-    let shaken = match shake(file, &snapshot, &listener, &trial.authority, &clock) {
+    let shaken = match shake(file, &snapshot, &arrival.listener, &trial.authority, &clock) {
         Ok(shaken) => shaken,
         Err(Failed::Handshake(reason)) => {
             return Ok((render::no_handshake(args.format, &reason), false));
         }
         Err(Failed::Unusable(reason)) => return Err(Unusable(reason)),
     };
-    let conn = conn(args, &trial, listener, shaken);
+    let conn = conn(&trial, arrival, shaken);
     let tried = trial.run(&snapshot, &conn).await;
     let explanation = render::Explanation::new(&args.url, &trial, &tried, &snapshot);
     let text = match args.format {
@@ -103,7 +104,8 @@ fn trial(args: &ExplainArgs, snapshot: &Snapshot) -> Result<Trial, Unusable> {
     Ok(trial)
 }
 
-fn conn(args: &ExplainArgs, trial: &Trial, listener: Arc<str>, shaken: Shaken) -> ConnMeta {
+fn conn(trial: &Trial, arrival: Arrival, shaken: Shaken) -> ConnMeta {
+    let Arrival { listener, peer } = arrival;
     let tls = TlsMeta {
         server_name: Authority::parse(&trial.authority).ok().map(|a| a.host.to_string()),
         version: "TLSv1.3",
@@ -113,13 +115,7 @@ fn conn(args: &ExplainArgs, trial: &Trial, listener: Arc<str>, shaken: Shaken) -
         policy: shaken.policy,
         client: shaken.client,
     };
-    ConnMeta {
-        listener,
-        peer: Some((args.address, 0).into()),
-        proxy: None,
-        local: None,
-        tls: trial.https.then_some(tls),
-    }
+    ConnMeta { listener, peer, proxy: None, local: None, tls: trial.https.then_some(tls) }
 }
 
 /// API keys and revocations are those of the store that the file names, where they judge anything.

@@ -1,13 +1,17 @@
 //! A request that nobody sent, on the real pipeline: what `explain` and `test` share.
 
+mod arrival;
+
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use portcullis_config::snapshot::{ListenerPlan, Snapshot};
+use portcullis_config::snapshot::Snapshot;
 use portcullis_core::{CanonicalPath, ConnMeta, Denial, Refusal};
 use portcullis_edge::head_gate::{Accepted, Body, HeadGate, HeadLimits};
 use portcullis_policy::{Decision, Origin, Pipeline, Route, Stage, Trace, Verdict};
 use portcullis_proxy::MadeUp;
+
+pub(crate) use arrival::Arrival;
 
 /// The request. What the head gate would refuse can be made too: it is refused by the gate.
 #[derive(Clone, Debug)]
@@ -118,17 +122,6 @@ impl Trial {
         }
         self.fields.push((name.to_owned(), value.to_owned()));
         Ok(())
-    }
-
-    /// The listener that it is taken to come in on: the one that is named, or the first of the file
-    /// with TLS for https and without for http; a name that is none where there is no such.
-    pub(crate) fn listener(&self, named: Option<&str>, snapshot: &Snapshot) -> Arc<str> {
-        if let Some(name) = named {
-            return name.into();
-        }
-        let fits = |plan: &&ListenerPlan| plan.tls.is_some() == self.https;
-        let fitting = snapshot.listeners.iter().find(fits);
-        fitting.map_or_else(|| "explain".into(), |plan| Arc::clone(&plan.name))
     }
 
     /// Runs it, as if it came in on `conn`.

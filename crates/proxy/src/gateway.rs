@@ -53,7 +53,7 @@ impl Gateway {
         client: ClientView,
     ) -> Result<Decision, Refusal> {
         let has_body = !session.as_downstream_mut().is_body_empty();
-        request_fields::join_cookies(session.req_header_mut());
+        request_fields::settle(session.req_header_mut());
         let req = session.req_header();
         let Some(conn) = ctx.conn.clone() else {
             let reason = "a connection that the edge does not know".into();

@@ -106,7 +106,7 @@ impl MadeUp {
             let outcome = Err(Denial::RouteNotFound.into());
             return Verdict { client, https, path: None, outcome };
         }
-        request_fields::join_cookies(&mut req);
+        request_fields::settle(&mut req);
         let judged = judge(pipeline, &req, has_body, https, conn, &client, trace).await;
         let path = judged.request.map(|request| request.path);
         Verdict { client, https, path, outcome: judged.outcome }

@@ -13,12 +13,14 @@ pub use crate::metrics::api_keys::KeyMetrics;
 pub use crate::metrics::certificates::{CertificateFacts, CertificateMetrics};
 pub use crate::metrics::dpop::DpopMetrics;
 pub use crate::metrics::introspection::IntrospectionMetrics;
+pub use crate::metrics::limits::LimitMetrics;
 pub use crate::metrics::upstreams::UpstreamMetrics;
 
 mod api_keys;
 mod certificates;
 mod dpop;
 mod introspection;
+mod limits;
 mod upstreams;
 
 /// Buckets of request durations, in seconds.
@@ -80,21 +82,6 @@ pub struct IssuerMetrics {
     pub fetches: IntCounterVec,
     /// `gateway_jwks_fetch_failures_total`.
     pub failures: IntCounterVec,
-}
-
-/// Of limits, all by `limit`.
-#[derive(Debug)]
-pub struct LimitMetrics {
-    /// `gateway_limiter_keys`.
-    pub keys: IntGaugeVec,
-    /// `gateway_limiter_evictions_total`.
-    pub evictions: IntCounterVec,
-    /// `gateway_limiter_overflows_total`.
-    pub overflows: IntCounterVec,
-    /// `gateway_limiter_penalties_total`.
-    pub penalties: IntCounterVec,
-    /// `gateway_limiter_slots`.
-    pub slots: IntGaugeVec,
 }
 
 /// Of connections.
@@ -208,10 +195,7 @@ impl Metrics {
 
     /// Drops what was counted for a limit that is no more.
     pub fn forget_limit(&self, limit: &str) {
-        self.limits.keys.remove_label_values(&[limit]).ok();
-        self.limits.evictions.remove_label_values(&[limit]).ok();
-        self.limits.overflows.remove_label_values(&[limit]).ok();
-        self.limits.penalties.remove_label_values(&[limit]).ok();
+        self.limits.forget(limit);
     }
 
     /// Drops what was counted for a limit of requests at once that is no more.
@@ -303,35 +287,6 @@ impl IssuerMetrics {
             failures: make.counters(
                 "gateway_jwks_fetch_failures_total",
                 "Failed attempts to read the keys of an issuer.",
-                by,
-            )?,
-        })
-    }
-}
-
-impl LimitMetrics {
-    fn new(make: &Maker<'_>) -> Result<Self> {
-        let by = &["limit"];
-        Ok(Self {
-            keys: make.gauges("gateway_limiter_keys", "Keys that a limit holds.", by)?,
-            evictions: make.counters(
-                "gateway_limiter_evictions_total",
-                "Keys that a full limit gave up for others; never one that is throttled.",
-                by,
-            )?,
-            overflows: make.counters(
-                "gateway_limiter_overflows_total",
-                "Requests counted in the shared bucket of a full limit, and failures that a full penalty could not count.",
-                by,
-            )?,
-            penalties: make.counters(
-                "gateway_limiter_penalties_total",
-                "Delays begun by wrong credentials.",
-                by,
-            )?,
-            slots: make.gauges(
-                "gateway_limiter_slots",
-                "Slots held by requests and upgraded connections that are being served.",
                 by,
             )?,
         })

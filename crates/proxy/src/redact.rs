@@ -46,14 +46,24 @@ impl Redaction {
 
     /// The value of a header field as it may be shown.
     pub fn header<'v>(&self, name: &str, value: &'v str) -> &'v str {
-        if self.headers.contains(&name.to_ascii_lowercase()) { "REDACTED" } else { value }
+        let name = name.to_ascii_lowercase();
+        let folded = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        if self.headers.contains(&name) || self.headers.contains(&folded) {
+            "REDACTED"
+        } else {
+            value
+        }
     }
 
     /// `path?query` with the values of listed parameters replaced.
     pub fn target(&self, target: &str) -> String {
         let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
-        let shown: Vec<String> = query.split('&').map(|pair| self.pair(pair)).collect();
-        format!("{path}?{}", shown.join("&"))
+        // Some servers split at `;` too.
+        let shown = query.split_inclusive(['&', ';']).map(|part| {
+            let pair = part.trim_end_matches(['&', ';']);
+            format!("{}{}", self.pair(pair), part.get(pair.len()..).unwrap_or_default())
+        });
+        format!("{path}?{}", shown.collect::<String>())
     }
 
     fn pair(&self, pair: &str) -> String {
@@ -65,6 +75,7 @@ impl Redaction {
 
     fn hides(&self, name: &str) -> bool {
         let decoded = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+        let decoded = decoded.trim_matches(|c: char| c.is_control() || c == ' ' || c == '+');
         self.query.contains(&decoded.to_ascii_lowercase())
     }
 }
@@ -86,6 +97,9 @@ mod tests {
         check("/a?access%5Ftoken=abc", "/a?access%5Ftoken=REDACTED");
         check("/a?sid=9&code=1&state=2", "/a?sid=REDACTED&code=REDACTED&state=REDACTED");
         check("/a?token", "/a?token");
+        check("/a?x=1;access_token=abc;y", "/a?x=1;access_token=REDACTED;y");
+        check("/a?access_token%00=abc&+token=b", "/a?access_token%00=REDACTED&+token=REDACTED");
+        check("/a?&&x=1&", "/a?&&x=1&");
     }
 
     #[test]
@@ -94,6 +108,7 @@ mod tests {
         assert_eq!(redaction.header("Authorization", "Bearer abc"), "REDACTED");
         assert_eq!(redaction.header("DPoP", "abc"), "REDACTED");
         assert_eq!(redaction.header("X-Session", "abc"), "REDACTED");
+        assert_eq!(redaction.header("X_Api_Key", "abc"), "REDACTED");
         assert_eq!(redaction.header("accept", "*/*"), "*/*");
     }
 }

@@ -7,8 +7,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use portcullis_core::request_id::REQUEST_ID_HEADER;
-use portcullis_policy::{Access, DPOP_FIELD, Endpoint, Grant, HostHeader, ReadFrom, TokenMode};
+use portcullis_policy::{Endpoint, Grant, HostHeader, ReadFrom, TokenMode};
 
+use crate::credentials;
 use crate::ctx::{Ctx, Manner};
 use crate::identity_fields::{self, Known};
 use crate::intake::Request;
@@ -81,6 +82,43 @@ pub(crate) fn drop_nominated(req: &mut RequestHeader) {
     }
 }
 
+/// Makes the head what it will be behind the gateway, before it is judged: the fields that `Connection`
+/// nominates are for this hop alone and never reach the app, so that no rule may lean on them; and the
+/// cookies are one field. What this hop itself reads stays until it is forwarded.
+pub(crate) fn settle(req: &mut RequestHeader) {
+    if nominates_more(&req.headers) {
+        for name in nominated(&req.headers) {
+            if name != "host" && !is_of_this_hop(&name) {
+                req.remove_header(name.as_str());
+            }
+        }
+    }
+    join_cookies(req);
+}
+
+/// Fields of this hop, which are read until the request is forwarded.
+fn is_of_this_hop(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "close",
+        "connection",
+        "http2-settings",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "upgrade",
+    ];
+    NAMES.iter().any(|one| one.eq_ignore_ascii_case(name))
+}
+
+/// Whether `Connection` names any field but those of this hop.
+fn nominates_more(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONNECTION).iter().any(|value| {
+        let Ok(text) = value.to_str() else { return false };
+        text.split(',').map(str::trim).any(|name| !name.is_empty() && !is_of_this_hop(name))
+    })
+}
+
 /// What `Connection` nominates, but for the fields that frame a message: they stay, whatever is
 /// said.
 pub(crate) fn nominated(headers: &HeaderMap) -> Vec<String> {
@@ -96,7 +134,7 @@ pub(crate) fn nominated(headers: &HeaderMap) -> Vec<String> {
 
 /// Makes one `Cookie` field of those that HTTP/2 splits it into (RFC 9113 §8.2.3): apps that speak
 /// HTTP/1.1 read one of several.
-pub(crate) fn join_cookies(req: &mut RequestHeader) {
+fn join_cookies(req: &mut RequestHeader) {
     let cookies = req.headers.get_all(header::COOKIE);
     if cookies.iter().nth(1).is_none() {
         return;
@@ -111,8 +149,9 @@ pub(crate) fn join_cookies(req: &mut RequestHeader) {
 /// Takes out reserved fields in every spelling: case, any other sign for `-`, as which servers in the
 /// manner of CGI read them, duplicates.
 fn strip(ctx: &Ctx, req: &mut RequestHeader) {
-    let reserved: Vec<HeaderName> =
-        req.headers.keys().filter(|name| is_reserved(ctx, name)).cloned().collect();
+    let is_hidden =
+        |name: &&HeaderName| is_reserved(ctx, name) || is_second_spelling(&req.headers, name);
+    let reserved: Vec<HeaderName> = req.headers.keys().filter(is_hidden).cloned().collect();
     for name in reserved {
         req.remove_header(&name);
     }
@@ -124,25 +163,27 @@ fn is_reserved(ctx: &Ctx, name: &HeaderName) -> bool {
         || ctx.serving.reserved_fields.contains(&*text)
 }
 
+/// Fields that rules judge, or that say what a message is, by how their names begin.
+const JUDGED_PREFIXES: [&str; 5] =
+    ["access-control-", "content-", "if-", "sec-", "transfer-encoding"];
+
+/// Whether an app in the manner of CGI would take it for another field: one that is there too, or one
+/// that was judged by its own name.
+fn is_second_spelling(headers: &HeaderMap, name: &HeaderName) -> bool {
+    match folded(name) {
+        Cow::Borrowed(_) => false,
+        Cow::Owned(folded) => {
+            JUDGED_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
+                || headers.contains_key(&*folded)
+        }
+    }
+}
+
 /// A name as servers in the manner of CGI read it.
-fn folded(name: &HeaderName) -> Cow<'_, str> {
+pub(crate) fn folded(name: &HeaderName) -> Cow<'_, str> {
     let text = name.as_str();
     let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '-';
     if text.contains(is_odd) { text.replace(is_odd, "-").into() } else { text.into() }
-}
-
-/// An API key goes to no app, in whatever spelling, also where the route takes none; but for the key that
-/// was judged, where the route hands credentials on as they came.
-fn strip_key(ctx: &Ctx, grant: &Grant, req: &mut RequestHeader) {
-    let Some(field) = &ctx.serving.key_field else { return };
-    let is_handed_on = grant.route().forward.identity.token == TokenMode::Original
-        && grant.route().access.key_field().is_some();
-    let sent = req.headers.keys().filter(|name| folded(name) == folded(field));
-    let hidden: Vec<HeaderName> =
-        sent.filter(|name| !is_handed_on || *name != field).cloned().collect();
-    for name in hidden {
-        req.remove_header(&name);
-    }
 }
 
 /// Rewrites the head for the upstream, after hop-by-hop fields are gone.
@@ -155,9 +196,11 @@ pub(crate) fn rewrite(
 ) -> Result<()> {
     let forward = &grant.route().forward;
     strip(ctx, req);
-    strip_key(ctx, grant, req);
-    strip_credentials(grant, req)?;
-    let target = upstream_target(grant, request)?;
+    credentials::strip_key(ctx, grant, req);
+    let query = request.query.as_deref();
+    let target =
+        upstream_target(grant, request, credentials::judged_place(grant, &req.headers, query))?;
+    credentials::strip(grant, query, req)?;
     req.set_raw_path(target.as_bytes())?;
     let host = match forward.upstream.host_header {
         HostHeader::Endpoint => endpoint.authority(),
@@ -187,50 +230,8 @@ pub(crate) fn rewrite(
     tell_identity(ctx, grant, req)
 }
 
-/// The client's credential goes no further, unless the route hands it on as it came.
-fn strip_credentials(grant: &Grant, req: &mut RequestHeader) -> Result<()> {
-    if grant.route().forward.identity.token == TokenMode::Original {
-        return Ok(());
-    }
-    req.remove_header(&header::AUTHORIZATION);
-    req.remove_header(DPOP_FIELD);
-    for name in token_places(grant).filter_map(|place| match place {
-        ReadFrom::Cookie(name) => Some(name),
-        ReadFrom::Authorization | ReadFrom::Query(_) => None,
-    }) {
-        strip_cookie(name, req)?;
-    }
-    Ok(())
-}
-
-fn token_places(grant: &Grant) -> impl Iterator<Item = &ReadFrom> {
-    let ways = match &grant.route().access {
-        Access::AnyOf(demand) => demand.tokens.as_slice(),
-        Access::Public { .. } => &[],
-    };
-    ways.iter().flat_map(|way| &way.issuer.settings().read_from)
-}
-
-fn strip_cookie(name: &str, req: &mut RequestHeader) -> Result<()> {
-    let kept: Vec<String> = req
-        .headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .map(str::trim)
-        .filter(|pair| pair.split('=').next().map(str::trim) != Some(name) && !pair.is_empty())
-        .map(str::to_owned)
-        .collect();
-    req.remove_header(&header::COOKIE);
-    if !kept.is_empty() {
-        req.insert_header(header::COOKIE, kept.join("; "))?;
-    }
-    Ok(())
-}
-
 /// The canonical path minus `strip_prefix`, and the query as it came but for a token in it.
-fn upstream_target(grant: &Grant, request: &Request) -> Result<String> {
+fn upstream_target(grant: &Grant, request: &Request, judged: Option<&ReadFrom>) -> Result<String> {
     let forward = &grant.route().forward;
     let path = request.path.as_str();
     let path = match &forward.strip_prefix {
@@ -245,10 +246,8 @@ fn upstream_target(grant: &Grant, request: &Request) -> Result<String> {
         return Error::e_explain(ErrorType::InternalError, "target that is no path");
     }
     let Some(query) = &request.query else { return Ok(path.to_owned()) };
-    if forward.identity.token == TokenMode::Original {
-        return Ok(format!("{path}?{query}"));
-    }
-    let hidden: Vec<&str> = token_places(grant)
+    let hidden: Vec<&str> = credentials::token_places(grant)
+        .filter(|place| Some(*place) != judged)
         .filter_map(|place| match place {
             ReadFrom::Query(name) => Some(name.as_str()),
             ReadFrom::Authorization | ReadFrom::Cookie(_) => None,
@@ -257,14 +256,9 @@ fn upstream_target(grant: &Grant, request: &Request) -> Result<String> {
     if hidden.is_empty() {
         return Ok(format!("{path}?{query}"));
     }
-    let kept: Vec<&str> = query.split('&').filter(|pair| !names_any(pair, &hidden)).collect();
+    let kept: Vec<&str> =
+        query.split('&').filter(|pair| !credentials::names_any(pair, &hidden)).collect();
     Ok(if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) })
-}
-
-fn names_any(pair: &str, names: &[&str]) -> bool {
-    let name = pair.split('=').next().unwrap_or_default();
-    let decoded = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-    names.contains(&&*decoded)
 }
 
 fn tell_identity(ctx: &Ctx, grant: &Grant, req: &mut RequestHeader) -> Result<()> {

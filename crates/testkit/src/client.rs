@@ -157,6 +157,14 @@ impl Client {
         connection.read().expect("an answer comes")
     }
 
+    /// The same for a `HEAD`, whose answer has no content.
+    #[track_caller]
+    pub fn raw_head(&self, bytes: impl AsRef<[u8]>) -> Answer {
+        let mut connection = self.connect();
+        connection.write(bytes);
+        connection.read_head().expect("an answer comes")
+    }
+
     /// A TCP connection from the wanted address.
     pub(crate) fn socket(&self) -> io::Result<TcpStream> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;

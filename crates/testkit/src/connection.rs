@@ -75,6 +75,11 @@ impl Connection {
         Answer::read(&mut self.0, false)
     }
 
+    /// Reads the answer to a `HEAD`.
+    pub fn read_head(&mut self) -> io::Result<Answer> {
+        Answer::read(&mut self.0, true)
+    }
+
     /// Sends a request and reads its answer.
     #[track_caller]
     pub fn send(&mut self, request: &Request) -> Answer {

@@ -1,10 +1,8 @@
 //! From the raw types to cases, with every mistake noted at its place.
 
-use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr};
-
 use portcullis_authn::ReadFrom;
 use portcullis_core::{AlternativeName, Denial, Fault, Timestamp};
+use std::collections::HashSet;
 
 use super::raw::{self, Values};
 use super::values::members;
@@ -73,7 +71,7 @@ fn case(raw: raw::Case, at: &At, line: u32, tree: &Node, problems: &mut Problems
         method: request.method.unwrap_or_else(|| "GET".to_owned()),
         url: url?,
         headers,
-        address: address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        address,
         listener: request.listener,
         time,
         token,

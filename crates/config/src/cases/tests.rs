@@ -61,7 +61,8 @@ cases:
     assert_eq!(Value::Object(token.claims.clone()), claims);
     assert_eq!((one.expect.verdict, one.expect.code.as_deref()), ("deny", Some("scope-missing")));
     assert_eq!((two.expect.verdict, &*two.method), ("redirect", "GET"));
-    assert_eq!(two.address, IpAddr::from([127, 0, 0, 1]));
+    assert_eq!(one.address, Some(IpAddr::from([192, 0, 2, 7])));
+    assert_eq!(two.address, None);
 }
 
 #[test]

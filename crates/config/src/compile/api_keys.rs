@@ -17,12 +17,13 @@ use crate::snapshot::ApiKeyTerms;
 
 /// Fields that speak of something else, beside those of the gateway: what is told by proxies, by caches
 /// or by browsers of their own accord is no secret of the client.
-const OTHERS: [&str; 16] = [
+const OTHERS: [&str; 17] = [
     "accept-encoding",
     "accept-language",
     "cache-control",
     "client-cert",
     "client-ip",
+    "dpop",
     "if-match",
     "if-none-match",
     "pragma",

@@ -72,7 +72,7 @@ impl raw::Issuer {
             proof,
             introspection,
         } = self;
-        let name = check::name(name, at, problems);
+        let name = check::name(name, at, problems).and_then(|name| own_name(name, at, problems));
         let issuer = problems.required(at, "issuer", issuer);
         let audience = problems.required(at, "audience", audience);
         let audience = audience.and_then(|list| texts(list, &at.key("audience"), problems));
@@ -112,6 +112,16 @@ impl raw::Issuer {
         };
         Some((settings, said(server)?))
     }
+}
+
+/// The name, unless policies and logs know another kind of caller by it.
+fn own_name(name: Arc<str>, at: &At, problems: &mut Problems) -> Option<Arc<str>> {
+    if [portcullis_authn::API_KEY, portcullis_authn::CLIENT_CERTIFICATE].contains(&&*name) {
+        let message = format!("`{name}` is the issuer of callers of another kind");
+        problems.push(Problem::new(at.key("name"), message).help("give the issuer another name"));
+        return None;
+    }
+    Some(name)
 }
 
 /// What was compiled of something that may be left out; the outer `None` is a mistake.

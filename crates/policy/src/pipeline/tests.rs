@@ -19,13 +19,12 @@ use serde_json::json;
 use portcullis_core::{ChallengeError, Scheme};
 
 use super::*;
-use crate::Access;
 use crate::hosts::HostEntry;
 use crate::limits::{AddressLimit, PrincipalLimit};
 use crate::{
-    BodyRules, ClientRules, CookieRules, Demand, Forward, IdentityRules, Lines, MediaType, NoTrace,
-    OriginPattern, PathPattern, PrincipalKey, Role, RouteTableBuilder, RouteTimeouts, ToHttps,
-    TokenMode, TokenWay, UpstreamSettings, UpstreamTimeouts,
+    Access, BodyRules, ClientRules, CookieRules, Demand, Forward, IdentityRules, Lines, MediaType,
+    NoTrace, OriginPattern, PathPattern, PrincipalKey, Role, RouteTableBuilder, RouteTimeouts,
+    ToHttps, TokenMode, TokenWay, UpstreamSettings, UpstreamTimeouts,
 };
 
 /// An issuer with one ES256 key, published in a file.
@@ -841,65 +840,51 @@ fn forged(good: &str) -> String {
     format!("{signed}.{last}{}", &signature[1..])
 }
 
-/// After two, a second that triples, up to a minute.
-fn growing_penalty(clock: &portcullis_core::Clock) -> portcullis_limit::Penalties {
+/// A penalty from failure number `after` on, and a pipeline with a route that has it, and one without.
+fn with_penalty(
+    idp: &Idp,
+    (after, first, factor): (u32, Duration, u32),
+    clock: &portcullis_core::Clock,
+) -> (portcullis_limit::Penalties, Pipeline) {
+    let way = TokenWay { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
+    let access =
+        Access::AnyOf(Demand { tokens: vec![way], origin: Origin(19), ..Demand::default() });
     let number = |n| NonZeroU32::new(n).unwrap();
     let terms = portcullis_limit::Penalty {
         name: "bad".into(),
-        after: number(2),
-        first: Duration::from_secs(1),
-        factor: number(3),
-        maximum: Duration::from_mins(1),
+        after: number(after),
+        first,
+        factor: number(factor),
+        maximum: Duration::from_hours(1),
         maximum_keys: 100,
     };
-    portcullis_limit::Penalties::new(terms, clock.clone())
+    let penalties = portcullis_limit::Penalties::new(terms, clock.clone());
+    let penalty =
+        crate::PenaltyLimit { penalties: penalties.clone(), origin: Origin(8), report_only: None };
+    let mut api = route("api", &["GET"], access.clone());
+    api.penalty = Some(penalty);
+    (penalties, pipeline(vec![("/api", api), ("/free", route("free", &["GET"], access))]))
+}
+
+/// The seconds that a refusal for wrong credentials says.
+#[track_caller]
+fn waits(decision: &Decision) -> u64 {
+    let Verdict::Deny(Refusal::Denial(Denial::TooManyFailures { limit, retry_after })) =
+        &decision.verdict
+    else {
+        panic!("{:?}", decision.verdict)
+    };
+    assert_eq!(limit, "bad");
+    retry_after.as_secs()
 }
 
 #[tokio::test]
 async fn wrong_credentials_cost_their_own_pair_alone() {
     let clock = portcullis_core::Clock::manual(portcullis_core::Clock::system().now());
     let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
-    let way = TokenWay { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
-    let access = || {
-        Access::AnyOf(Demand { tokens: vec![way.clone()], origin: Origin(19), ..Demand::default() })
-    };
-    let penalties = growing_penalty(&clock);
-    let mut api = route("api", &["GET"], access());
-    let held = penalties.clone();
-    api.penalty =
-        Some(crate::PenaltyLimit { penalties: held, origin: Origin(8), report_only: None });
-    let rules = pipeline(vec![("/api", api), ("/free", route("free", &["GET"], access()))]);
+    let (penalties, rules) = with_penalty(&idp, (2, Duration::from_secs(1), 3), &clock);
     let (alice, bob) = (idp.token("alice", "", &[]), idp.token("bob", "", &[]));
     let ask = |token: &str| get("/api").bearer(token);
-    let waits = |decision: &Decision| match &decision.verdict {
-        Verdict::Deny(Refusal::Denial(Denial::TooManyFailures { limit, retry_after })) => {
-            assert_eq!(limit, "bad");
-            retry_after.as_secs()
-        }
-        Verdict::Deny(_)
-        | Verdict::Forward(_)
-        | Verdict::Metadata(_)
-        | Verdict::Preflight(_)
-        | Verdict::Redirect(_) => panic!("{decision:?}"),
-    };
-
-    // What was never a guess does not count: nothing, nonsense, another audience, an ended token.
-    let stale = {
-        let claims = Claims::create(jwt_simple::prelude::Duration::from_secs(600));
-        let claims = claims.with_issuer("https://idp.test").with_subject("alice");
-        idp.key.sign(claims.with_audience("other")).unwrap()
-    };
-    for token in ["", "x", "a.b.c", &stale, &forged(&stale)] {
-        for _ in 0..3 {
-            check(&ask(token).of(&rules).await, 401, "credential-invalid");
-        }
-    }
-    for _ in 0..3 {
-        check(&get("/api").of(&rules).await, 401, "credential-missing");
-        check(&get("/free").bearer(&forged(&alice)).of(&rules).await, 401, "credential-invalid");
-    }
-    assert!(penalties.is_empty());
-
     check(&ask(&forged(&alice)).of(&rules).await, 401, "credential-invalid");
     check(&ask(&forged(&alice)).of(&rules).await, 401, "credential-invalid");
     for expected in [1, 3, 9] {
@@ -920,25 +905,32 @@ async fn wrong_credentials_cost_their_own_pair_alone() {
 }
 
 #[tokio::test]
+async fn what_is_no_guess_costs_nothing() {
+    let clock = portcullis_core::Clock::system();
+    let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
+    let (penalties, rules) = with_penalty(&idp, (1, Duration::from_secs(9), 1), &clock);
+    let elsewhere = {
+        let claims = Claims::create(jwt_simple::prelude::Duration::from_secs(600));
+        let claims = claims.with_issuer("https://idp.test").with_subject("alice");
+        idp.key.sign(claims.with_audience("other")).unwrap()
+    };
+    for token in ["x", "a.b.c", &elsewhere, &forged(&elsewhere)] {
+        check(&get("/api").bearer(token).of(&rules).await, 401, "credential-invalid");
+    }
+    let alice = idp.token("alice", "", &[]);
+    check(&get("/api").with("authorization", "Bearer").of(&rules).await, 401, "credential-invalid");
+    check(&get("/api").of(&rules).await, 401, "credential-missing");
+    check(&get("/free").bearer(&forged(&alice)).of(&rules).await, 401, "credential-invalid");
+    assert!(penalties.is_empty());
+    check(&get("/api").bearer(&forged(&alice)).of(&rules).await, 401, "credential-invalid");
+    assert_eq!(penalties.keys(), 1);
+}
+
+#[tokio::test]
 async fn guesses_of_one_ipv6_network_are_those_of_one_client() {
     let clock = portcullis_core::Clock::system();
     let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
-    let way = TokenWay { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
-    let access =
-        Access::AnyOf(Demand { tokens: vec![way], origin: Origin(19), ..Demand::default() });
-    let one = NonZeroU32::MIN;
-    let terms = portcullis_limit::Penalty {
-        name: "bad".into(),
-        after: one,
-        first: Duration::from_hours(1),
-        factor: one,
-        maximum: Duration::from_hours(1),
-        maximum_keys: 100,
-    };
-    let penalties = portcullis_limit::Penalties::new(terms, clock.clone());
-    let mut api = route("api", &["GET"], access);
-    api.penalty = Some(crate::PenaltyLimit { penalties, origin: Origin(8), report_only: None });
-    let rules = pipeline(vec![("/api", api)]);
+    let (_, rules) = with_penalty(&idp, (1, Duration::from_hours(1), 1), &clock);
     let alice = idp.token("alice", "", &[]);
     let from = |peer, token: &str| Ask { peer, ..get("/api").bearer(token) };
     check(&from("2001:db8::1", &forged(&alice)).of(&rules).await, 401, "credential-invalid");

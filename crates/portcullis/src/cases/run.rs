@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use super::holder::Holder;
 use super::mint::{self, Carried, Keys, Whose};
 use crate::explain_handshake::terms;
-use crate::trial::{Trial, Tried};
+use crate::trial::{Arrival, Trial, Tried};
 
 /// What became of a case.
 #[derive(Clone, Debug, Default)]
@@ -88,7 +88,6 @@ impl Bench {
     ) -> Result<Self, Report> {
         let mut options = LoadOptions::new(clock.clone());
         options.read_files = false;
-        options.handover.keys.clone_from(fetched);
         options.handover.dpop = Arc::new(DpopProofs::rehearsal(clock.clone()));
         let now = clock.now().unix_nanos();
         let earlier = now.saturating_sub(u64::try_from(EARLIER.as_nanos()).unwrap_or(u64::MAX));
@@ -98,6 +97,11 @@ impl Bench {
         let revocations = Revocations::new(clock.clone());
         options.handover.revocations = Some(Arc::clone(&revocations));
         let snapshot = portcullis_config::load(config, &options)?.snapshot;
+        for (name, keys) in &snapshot.keys {
+            if let Some(fetched) = fetched.get(name) {
+                keys.take_from(fetched);
+            }
+        }
         let durable = Arc::new(MemoryDurable::new(clock.clone()));
         api_keys.bind(Arc::clone(&durable) as _);
         revocations.bind(durable);
@@ -118,8 +122,9 @@ impl Bench {
     /// Runs a case, as often as it says.
     pub(super) async fn run(&self, case: &Case, keys: &mut Keys) -> Result<Outcome, String> {
         let client = self.client(case, keys).await?;
-        let listener = client.trial.listener(case.listener.as_deref(), &self.snapshot);
-        let conn = match self.conn(case, &client.trial, listener) {
+        let listener = case.listener.as_deref();
+        let arrival = client.trial.arrival(listener, case.address, &self.snapshot)?;
+        let conn = match self.conn(case, &client.trial, arrival) {
             Ok(conn) => conn,
             Err(reason) => {
                 return Ok(Outcome { verdict: "deny", reason, ..Outcome::default() });
@@ -260,7 +265,8 @@ impl Bench {
     }
 
     /// The connection it comes on; an error where the handshake would fail.
-    fn conn(&self, case: &Case, trial: &Trial, listener: Arc<str>) -> Result<ConnMeta, String> {
+    fn conn(&self, case: &Case, trial: &Trial, arrival: Arrival) -> Result<ConnMeta, String> {
+        let Arrival { listener, peer } = arrival;
         let terms = terms(&self.snapshot, &listener, &trial.authority);
         let asked = terms.is_some() && trial.https;
         let required = terms.as_ref().is_some_and(|terms| terms.mode == ClientMode::Required);
@@ -277,13 +283,7 @@ impl Bench {
             policy: terms.map(|terms| terms.policy()).unwrap_or_default(),
             client: shown.map(|case| mint::certificate(case, self.clock.now())),
         };
-        Ok(ConnMeta {
-            listener,
-            peer: Some((case.address, 0).into()),
-            proxy: None,
-            local: None,
-            tls: trial.https.then_some(tls),
-        })
+        Ok(ConnMeta { listener, peer, proxy: None, local: None, tls: trial.https.then_some(tls) })
     }
 }
 
