@@ -554,6 +554,9 @@ fn types_that_never_fit_are_found() {
         "+",
         "`+` does not go with a value of any type and a value of any type",
     );
+    wrong("request.method == 'get'", "'get'", "`request.method` is never `get`");
+    wrong("'Post' != request.method", ".", "`request.method` is never `Post`");
+    holds("request.method == 'PUT' && request.method != 'purge'");
     wrong("principal.kind == 'key'", "'key'", "`principal.kind` is never `key`");
     wrong("principal.roles['a'] == 'b'", "'a'", "the index is an int, not a string");
     wrong("principal.subject.x == 'b'", ".", "a string has no field `x`");
