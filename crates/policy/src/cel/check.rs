@@ -201,6 +201,8 @@ impl Checker<'_> {
         let Some(element) = range.element() else {
             return self.wrong(range_id, format!("{range} has no elements"));
         };
+        // Each element is copied for its variable, with all that is in it.
+        let iter_range = self.held(iter_range, &element);
         self.locals.push((name, element));
         self.macros += 1;
         let (loop_cond, loop_step) = self.steps(kind, loop_cond, loop_step);
@@ -256,7 +258,7 @@ impl Checker<'_> {
         call_of(id, name, vec![one, other, budget])
     }
 
-    /// An element of a list or a map, which is copied: in a macro again and again.
+    /// What is copied: in a macro again and again. `found` is the type of the copies.
     fn held(&mut self, element: IdedExpr, found: &Type) -> IdedExpr {
         if self.macros == 0 || found.is_plain() || *found == Type::Null {
             return element;

@@ -3,12 +3,26 @@
 use cel::IdedExpr;
 use cel::common::ast::operators as op;
 use cel::common::ast::{Expr, LiteralValue};
+use http::Method;
 
 use super::{Checker, Typed, call_of, literal_text};
 use crate::cel::asked::{Field, KINDS, Read};
 use crate::cel::equal;
 use crate::cel::mistake::Mistake;
 use crate::cel::types::Type;
+
+/// The methods of RFC 9110 §9.3, and PATCH (RFC 5789).
+const STANDARD: [Method; 9] = [
+    Method::CONNECT,
+    Method::DELETE,
+    Method::GET,
+    Method::HEAD,
+    Method::OPTIONS,
+    Method::PATCH,
+    Method::POST,
+    Method::PUT,
+    Method::TRACE,
+];
 
 /// How an operator is written.
 pub(in crate::cel) fn symbol(name: &str) -> Option<&'static str> {
@@ -65,6 +79,10 @@ impl Checker<'_> {
             let mistake = self.at(ids.1, format!("`principal.kind` is never `{unknown}`"));
             return self.push(id, mistake.one_of(&unknown, KINDS));
         }
+        if let Some(method) = self.lower_method(sides) {
+            let mistake = self.at(ids.1, format!("`request.method` is never `{method}`"));
+            return self.push(id, mistake.help(format!("write `{}`", method.to_uppercase())));
+        }
         let (whole, null) = (
             sides.iter().any(|side| self.is_whole(side)),
             one == Type::Null || other == Type::Null,
@@ -105,16 +123,34 @@ impl Checker<'_> {
 
     /// A literal that `principal.kind` is compared with and never is.
     fn unknown_kind(&self, [left, right]: [&IdedExpr; 2]) -> Option<String> {
-        let is_kind =
-            |side: &IdedExpr| matches!(self.read_of(side), Some(Read::Principal(Field::Kind)));
-        let literal = if is_kind(left) {
+        let is_kind = |read: &Read| matches!(read, Read::Principal(Field::Kind));
+        let literal = self.literal_beside(is_kind, [left, right]);
+        literal.filter(|kind| !KINDS.contains(kind)).map(str::to_owned)
+    }
+
+    /// A method in lower case that `request.method` is compared with: methods are in upper case, and
+    /// what is not is another (RFC 9110 §9.1).
+    fn lower_method(&self, sides: [&IdedExpr; 2]) -> Option<String> {
+        let method = self.literal_beside(|read| matches!(read, Read::Method), sides)?;
+        let upper = Method::from_bytes(method.to_uppercase().as_bytes()).ok()?;
+        let is_known = STANDARD.contains(&upper) && upper.as_str() != method;
+        is_known.then(|| method.to_owned())
+    }
+
+    /// The literal on the other side of what `is` holds for.
+    fn literal_beside<'e>(
+        &self,
+        is: impl Fn(&Read) -> bool,
+        [left, right]: [&'e IdedExpr; 2],
+    ) -> Option<&'e str> {
+        let is = |side: &IdedExpr| self.read_of(side).is_some_and(&is);
+        if is(left) {
             literal_text(right)
-        } else if is_kind(right) {
+        } else if is(right) {
             literal_text(left)
         } else {
             None
-        };
-        literal.filter(|kind| !KINDS.contains(kind)).map(str::to_owned)
+        }
     }
 
     /// `left in right`.
@@ -141,8 +177,8 @@ impl Checker<'_> {
         if !one.may_equal(&element) {
             return self.wrong(id, format!("{one} is never in {}", inside(&of)));
         }
-        let once = self.macros == 0 && one == Type::Text;
-        let call = if once {
+        let is_cheap = self.macros == 0 && one == Type::Text;
+        let call = if is_cheap {
             call_of(id, op::IN, vec![left, right])
         } else {
             self.budgeted(id, equal::WITHIN, left, right)
