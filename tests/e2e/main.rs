@@ -37,6 +37,7 @@ mod mcp;
 mod messages;
 mod misbehave;
 mod oidc;
+mod one_head;
 mod operation;
 mod outages;
 mod paths;

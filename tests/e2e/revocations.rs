@@ -18,7 +18,7 @@ const KEY: &str = "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=";
 
 const REST: &str = r#"
 issuers:
-  - {name: corporate, issuer: "https://idp.test/r1", audience: [api], keys: {url: "@JWKS@"}, maximum_lifetime: 1h}
+  - {name: corporate, issuer: "https://idp.test/r1", audience: [api], keys: {url: "@JWKS@"}, maximum_lifetime: 1h, leeway: 2s}
   - {name: partner, issuer: "https://partner.test", audience: [api], keys: {url: "@JWKS@"}}
 upstreams: [{name: u, endpoints: ["@UPSTREAM@"]}]
 telemetry: {audit_log: {to: "@DIR@/audit.jsonl"}}
@@ -159,20 +159,28 @@ fn subjects_and_whole_issuers_are_revoked() {
     let old = of("ann", -60).sign();
     let bob = of("bob", -60).sign();
     let without = of("ann", 0).without("iat").claim("iss", "https://partner.test").sign();
-    for token in [&old, &bob, &without] {
+    // By clocks that are ahead.
+    let ahead = of("ann", 2).sign();
+    let partner = of("eve", 25).claim("iss", "https://partner.test").sign();
+    for token in [&old, &bob, &without, &ahead, &partner] {
         good(&client, token);
     }
     let arguments = ["revoke", "--issuer", "corporate", "--subject", "ann"];
     assert_eq!(tokens(scene.gateway.launch(), &arguments, "").code, 0);
     revoked(&client, &old);
+    revoked(&client, &ahead);
     good(&client, &bob);
     good(&client, &without);
-    // What is issued after it is good again, once the second is over.
+    good(&client, &partner);
+    post(&scene.gateway, &json!({"issuer": "partner", "subject": "eve"})).expect(201);
+    revoked(&client, &partner);
+    // What is issued after it is good again, once the leeway is over.
     until_true(SOON, "a new token of the subject is good", || {
         let token = of("ann", 0).sign();
         client.send(&Request::get("/api/x").bearer(&token)).status == 200
     });
     revoked(&client, &old);
+    revoked(&client, &ahead);
     let made =
         post(&scene.gateway, &json!({"issuer": "https://partner.test", "issued_before": "now"}));
     made.expect(201);
@@ -305,6 +313,58 @@ fn processes_on_one_store_see_it_and_none_decides_without_it() {
     until_true(SOON, "the other process sees it", || {
         clients[1].send(&Request::get("/api/x").bearer(&token)).status == 401
     });
+}
+
+#[test]
+fn a_store_that_is_removed_is_missed_and_no_revocation_is_lost_in_it() {
+    let scene = scene();
+    let client = scene.gateway.plain("plain");
+    let token = scene.issuer.token().claim("jti", "gone").sign();
+    good(&client, &token);
+    let folder = scene.gateway.launch().folder().join("state");
+    for name in ["state.db", "state.db-wal", "state.db-shm"] {
+        std::fs::remove_file(folder.join(name)).unwrap();
+    }
+    let body = json!({"issuer": "corporate", "jti": "gone"});
+    let answer = post(&scene.gateway, &body);
+    answer.expect(503);
+    assert_eq!(answer.json()["code"], "state-unavailable", "{}", answer.text());
+    let arguments = ["revoke", "--issuer", "corporate", "--jti", "gone"];
+    let told = tokens(scene.gateway.launch(), &arguments, "");
+    assert!(told.code == 2 && told.stderr.contains("removed or replaced"), "{}", told.stderr);
+    until_true(SOON, "nobody decides without the store", || {
+        client.send(&Request::get("/api/x").bearer(&token)).status == 503
+    });
+    client.send(&Request::get("/open")).expect(200);
+}
+
+#[test]
+fn while_another_process_holds_the_lock_for_writing_tokens_are_judged() {
+    let scene = scene();
+    let client = scene.gateway.plain("plain");
+    let token = scene.issuer.token().claim("jti", "steady").sign();
+    good(&client, &token);
+    let file = scene.gateway.launch().folder().join("state/state.db");
+    let holder = rusqlite::Connection::open(file).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::scope(|scope| {
+        for jti in ["one", "two"] {
+            let gateway = &scene.gateway;
+            let body = json!({"issuer": "corporate", "jti": jti});
+            scope.spawn(move || {
+                let status = post(gateway, &body).status;
+                assert!(status == 201 || status == 503, "{status}");
+            });
+        }
+        // For longer than what was read counts without another look.
+        for _ in 0..70 {
+            good(&client, &token);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        holder.execute_batch("ROLLBACK").unwrap();
+    });
+    post(&scene.gateway, &json!({"token": token})).expect(201);
+    revoked(&client, &token);
 }
 
 /// Asks until told to stop; the statuses of those requests that began after the answer.

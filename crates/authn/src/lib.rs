@@ -59,7 +59,7 @@ pub use issuer::Issuer;
 pub use key_cache::{KeyCache, KeyStatus};
 pub use revocations::{
     MAXIMUM as MAXIMUM_REVOCATIONS, NewRevocation, Revocation, RevocationError, Revocations,
-    Revoked,
+    Revoked, Term,
 };
 pub use settings::{ClaimPaths, IssuerSettings, KeySource, Possession, Proof, ReadFrom, Refresh};
 pub use stand_in::{ProofOf, StandIn};

@@ -11,7 +11,7 @@ mod record;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_core::{Clock, Principal};
+use portcullis_core::{Clock, Principal, Timestamp};
 use portcullis_state::{Durable, DurableError, Mirror};
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ use crate::claims::numeric_date;
 use index::{Asked, Index};
 
 pub use manage::{MAXIMUM, NewRevocation, RevocationError};
-pub use record::{Revocation, Revoked};
+pub use record::{Revocation, Revoked, Term};
 
 /// The revocations of the durable store.
 #[derive(Debug)]
@@ -69,11 +69,14 @@ impl Revocations {
         // A token from the future tells nothing of when it was issued.
         let issued = principal.claims.get("iat").and_then(numeric_date);
         let issued = issued.filter(|issued| *issued <= now.plus(leeway));
+        // Times of revocation have fractions where `iat` may have none.
+        let issued = issued.map(|issued| Timestamp::from_unix_seconds(issued.unix_seconds()));
         let asked = Asked {
             issuer: &principal.issuer,
             jti: principal.claims.get("jti").and_then(Value::as_str),
             subject: &principal.subject,
             issued,
+            leeway,
         };
         match index.find(&asked, now) {
             Some(reason) => Err(TokenFailure::because(reason)),

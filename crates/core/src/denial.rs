@@ -20,8 +20,7 @@ pub enum Denial {
         /// The route's limit in bytes.
         maximum: u64,
     },
-    /// The certificate of the connection is good no more: it ended, was revoked, or nobody vouches
-    /// for it. On a new connection the client may show another.
+    /// The certificate of the connection is good no more. On a new one the client may show another.
     CertificateInvalid {
         /// What is wrong with it.
         reason: Cow<'static, str>,
@@ -293,8 +292,7 @@ pub enum Fault {
         /// What went wrong.
         reason: Cow<'static, str>,
     },
-    /// No token of the issuer can be judged: its keys were never had, or its introspection server does
-    /// not answer.
+    /// No token of the issuer can be judged: no keys, or no answer of its introspection server.
     IssuerUnavailable {
         /// Name of the issuer in the file.
         issuer: String,

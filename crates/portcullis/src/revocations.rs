@@ -4,7 +4,7 @@
 pub(crate) mod command;
 mod wanted;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -23,20 +23,23 @@ const SWEEP: Duration = Duration::from_mins(1);
 
 /// Names the store of the process, and looks at it from now on. Requests with tokens that come before
 /// the first good look are answered 503.
-pub(crate) async fn start(runtime: &Runtime) {
+pub(crate) async fn start(runtime: &Arc<Runtime>) {
     let Some(revocations) = runtime.revocations() else { return };
     revocations.bind(Arc::clone(runtime.durable()));
     if let Err(error) = revocations.refresh().await {
         tracing::error!(%error, "revocations cannot be read");
     }
     tokio::spawn(revocations.keep_fresh());
-    tokio::spawn(sweep(revocations));
+    tokio::spawn(sweep(revocations, Arc::downgrade(runtime)));
 }
 
-async fn sweep(revocations: Arc<Revocations>) {
+async fn sweep(revocations: Arc<Revocations>, runtime: Weak<Runtime>) {
     loop {
         tokio::time::sleep(SWEEP).await;
-        if let Err(error) = revocations.sweep().await {
+        let Some(runtime) = runtime.upgrade() else { return };
+        let issuers = &runtime.running().issuers;
+        let leeway = issuers.values().map(|issuer| issuer.settings().leeway).max();
+        if let Err(error) = revocations.sweep(leeway.unwrap_or_default()).await {
             tracing::debug!(%error, "revocations that are over cannot be removed");
         }
     }
@@ -108,7 +111,7 @@ fn view(revocation: &Revocation) -> Value {
         "issuer": revocation.issuer,
         name: what,
         "created": revocation.created.rfc3339(),
-        "expires": revocation.until.map(Timestamp::rfc3339),
+        "expires": revocation.term.until.map(Timestamp::rfc3339),
     })
 }
 

@@ -4,6 +4,7 @@ mod acme;
 mod answer;
 mod answer_gate;
 mod body;
+mod credentials;
 pub mod ctx;
 mod faults;
 mod gateway;

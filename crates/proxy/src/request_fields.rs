@@ -6,11 +6,10 @@ use std::collections::HashSet;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
-use portcullis_core::CredentialKind;
 use portcullis_core::request_id::REQUEST_ID_HEADER;
-use portcullis_policy::bearer::from_cookie;
-use portcullis_policy::{Access, DPOP_FIELD, Endpoint, Grant, HostHeader, ReadFrom, TokenMode};
+use portcullis_policy::{Endpoint, Grant, HostHeader, ReadFrom, TokenMode};
 
+use crate::credentials;
 use crate::ctx::{Ctx, Manner};
 use crate::identity_fields::{self, Known};
 use crate::intake::Request;
@@ -181,24 +180,10 @@ fn is_second_spelling(headers: &HeaderMap, name: &HeaderName) -> bool {
 }
 
 /// A name as servers in the manner of CGI read it.
-fn folded(name: &HeaderName) -> Cow<'_, str> {
+pub(crate) fn folded(name: &HeaderName) -> Cow<'_, str> {
     let text = name.as_str();
     let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '-';
     if text.contains(is_odd) { text.replace(is_odd, "-").into() } else { text.into() }
-}
-
-/// An API key goes to no app, in whatever spelling, also where the route takes none; but for the key that
-/// was judged, where the route hands credentials on as they came.
-fn strip_key(ctx: &Ctx, grant: &Grant, req: &mut RequestHeader) {
-    let Some(field) = &ctx.serving.key_field else { return };
-    let is_handed_on = grant.route().forward.identity.token == TokenMode::Original
-        && grant.route().access.key_field().is_some();
-    let sent = req.headers.keys().filter(|name| folded(name) == folded(field));
-    let hidden: Vec<HeaderName> =
-        sent.filter(|name| !is_handed_on || *name != field).cloned().collect();
-    for name in hidden {
-        req.remove_header(&name);
-    }
 }
 
 /// Rewrites the head for the upstream, after hop-by-hop fields are gone.
@@ -211,10 +196,11 @@ pub(crate) fn rewrite(
 ) -> Result<()> {
     let forward = &grant.route().forward;
     strip(ctx, req);
-    strip_key(ctx, grant, req);
+    credentials::strip_key(ctx, grant, req);
     let query = request.query.as_deref();
-    let target = upstream_target(grant, request, judged_place(grant, &req.headers, query))?;
-    strip_credentials(grant, query, req)?;
+    let target =
+        upstream_target(grant, request, credentials::judged_place(grant, &req.headers, query))?;
+    credentials::strip(grant, query, req)?;
     req.set_raw_path(target.as_bytes())?;
     let host = match forward.upstream.host_header {
         HostHeader::Endpoint => endpoint.authority(),
@@ -244,81 +230,6 @@ pub(crate) fn rewrite(
     tell_identity(ctx, grant, req)
 }
 
-/// The client's credential goes no further, unless the route hands it on as it came.
-fn strip_credentials(grant: &Grant, query: Option<&str>, req: &mut RequestHeader) -> Result<()> {
-    let judged = judged_place(grant, &req.headers, query);
-    if matches!(grant.route().access, Access::Public { .. })
-        && grant.route().forward.identity.token == TokenMode::Original
-    {
-        return Ok(());
-    }
-    if !matches!(judged, Some(ReadFrom::Authorization)) {
-        req.remove_header(&header::AUTHORIZATION);
-        req.remove_header(DPOP_FIELD);
-    }
-    for place in token_places(grant).filter(|place| Some(*place) != judged) {
-        match place {
-            ReadFrom::Cookie(name) => strip_cookie(name, req)?,
-            ReadFrom::Authorization | ReadFrom::Query(_) => {}
-        }
-    }
-    Ok(())
-}
-
-/// Where the token was that was judged, on a route that hands it on; what else looks like a credential
-/// was not looked at, and an app that believes it would be wrong. Two explicit ones were refused, and
-/// an explicit one goes before a cookie.
-fn judged_place<'g>(
-    grant: &'g Grant,
-    headers: &HeaderMap,
-    query: Option<&str>,
-) -> Option<&'g ReadFrom> {
-    if grant.route().forward.identity.token != TokenMode::Original
-        || grant.principal()?.credential != CredentialKind::Token
-    {
-        return None;
-    }
-    let is_there = |place: &&ReadFrom| match place {
-        ReadFrom::Authorization => headers.contains_key(header::AUTHORIZATION),
-        ReadFrom::Query(name) => {
-            let mut pairs = query.unwrap_or_default().split('&');
-            pairs.any(|pair| names_any(pair, &[name.as_str()]))
-        }
-        ReadFrom::Cookie(_) => false,
-    };
-    let is_cookie = |place: &&ReadFrom| match place {
-        ReadFrom::Cookie(name) => matches!(from_cookie(headers, name), Ok(Some(_))),
-        ReadFrom::Authorization | ReadFrom::Query(_) => false,
-    };
-    token_places(grant).find(is_there).or_else(|| token_places(grant).find(is_cookie))
-}
-
-fn token_places(grant: &Grant) -> impl Iterator<Item = &ReadFrom> {
-    let ways = match &grant.route().access {
-        Access::AnyOf(demand) => demand.tokens.as_slice(),
-        Access::Public { .. } => &[],
-    };
-    ways.iter().flat_map(|way| &way.issuer.settings().read_from)
-}
-
-fn strip_cookie(name: &str, req: &mut RequestHeader) -> Result<()> {
-    let kept: Vec<String> = req
-        .headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .map(str::trim)
-        .filter(|pair| pair.split('=').next().map(str::trim) != Some(name) && !pair.is_empty())
-        .map(str::to_owned)
-        .collect();
-    req.remove_header(&header::COOKIE);
-    if !kept.is_empty() {
-        req.insert_header(header::COOKIE, kept.join("; "))?;
-    }
-    Ok(())
-}
-
 /// The canonical path minus `strip_prefix`, and the query as it came but for a token in it.
 fn upstream_target(grant: &Grant, request: &Request, judged: Option<&ReadFrom>) -> Result<String> {
     let forward = &grant.route().forward;
@@ -335,7 +246,7 @@ fn upstream_target(grant: &Grant, request: &Request, judged: Option<&ReadFrom>) 
         return Error::e_explain(ErrorType::InternalError, "target that is no path");
     }
     let Some(query) = &request.query else { return Ok(path.to_owned()) };
-    let hidden: Vec<&str> = token_places(grant)
+    let hidden: Vec<&str> = credentials::token_places(grant)
         .filter(|place| Some(*place) != judged)
         .filter_map(|place| match place {
             ReadFrom::Query(name) => Some(name.as_str()),
@@ -345,14 +256,9 @@ fn upstream_target(grant: &Grant, request: &Request, judged: Option<&ReadFrom>) 
     if hidden.is_empty() {
         return Ok(format!("{path}?{query}"));
     }
-    let kept: Vec<&str> = query.split('&').filter(|pair| !names_any(pair, &hidden)).collect();
+    let kept: Vec<&str> =
+        query.split('&').filter(|pair| !credentials::names_any(pair, &hidden)).collect();
     Ok(if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) })
-}
-
-fn names_any(pair: &str, names: &[&str]) -> bool {
-    let name = pair.split('=').next().unwrap_or_default();
-    let decoded = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-    names.contains(&&*decoded)
 }
 
 fn tell_identity(ctx: &Ctx, grant: &Grant, req: &mut RequestHeader) -> Result<()> {

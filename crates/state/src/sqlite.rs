@@ -2,7 +2,7 @@
 //! machine that open the file.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,25 +13,34 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use crate::{Durable, DurableError, EncryptionKey, Kind};
 
+mod files;
 mod open;
 #[cfg(test)]
 mod tests;
 
+use files::Files;
+use open::Connections;
 pub use open::{OpenError, made_key};
 
-/// Records and leases in one file. Clones share the connection.
+/// Records and leases in one file. Clones share the connections.
 #[derive(Clone)]
 pub struct SqliteDurable(Arc<Shared>);
 
 struct Shared {
     file: Box<Path>,
-    connection: Mutex<Connection>,
+    /// Waits for other writers, of this process and of others.
+    writer: Mutex<Connection>,
+    /// Never waits for a writer: whoever only asks must not stand behind one.
+    reader: Mutex<Connection>,
+    files: Files,
     key: EncryptionKey,
     clock: Clock,
 }
 
 /// Why a statement did not do its work.
 enum Failure {
+    /// This file was removed under us, or another stands in its place.
+    Replaced(PathBuf),
     Sealed,
     Sqlite(rusqlite::Error),
     Randomness,
@@ -48,8 +57,8 @@ impl SqliteDurable {
     /// disk. Fails where others than its owner could read or replace it, where it was sealed with
     /// another key, and where it is something else or of a later version.
     pub fn open(file: &Path, key: EncryptionKey, clock: Clock) -> Result<Self, OpenError> {
-        let connection = open::open(file, &key)?;
-        Ok(Self::with(connection, file, key, clock))
+        let connections = open::open(file, &key)?;
+        Ok(Self::with(connections, file, key, clock))
     }
 
     /// The same for a store that is only looked at: `None` where there is none yet, and none is
@@ -59,8 +68,8 @@ impl SqliteDurable {
         key: EncryptionKey,
         clock: Clock,
     ) -> Result<Option<Self>, OpenError> {
-        let connection = open::open_existing(file, &key)?;
-        Ok(connection.map(|connection| Self::with(connection, file, key, clock)))
+        let connections = open::open_existing(file, &key)?;
+        Ok(connections.map(|connections| Self::with(connections, file, key, clock)))
     }
 
     /// Where the store is.
@@ -68,30 +77,52 @@ impl SqliteDurable {
         &self.0.file
     }
 
-    fn with(connection: Connection, file: &Path, key: EncryptionKey, clock: Clock) -> Self {
-        let connection = Mutex::new(connection);
-        Self(Arc::new(Shared { file: file.into(), connection, key, clock }))
+    fn with(connections: Connections, file: &Path, key: EncryptionKey, clock: Clock) -> Self {
+        let Connections { writer, reader, files } = connections;
+        let (writer, reader) = (Mutex::new(writer), Mutex::new(reader));
+        Self(Arc::new(Shared { file: file.into(), writer, reader, files, key, clock }))
     }
 
-    /// Does `work` where it may block, one at a time.
-    async fn run<T: Send + 'static>(
+    /// Asks where it may block, one at a time.
+    async fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<Result<T, Failure>, DurableError> {
+        let shared = Arc::clone(&self.0);
+        let task = move || {
+            let reader = shared.reader.lock();
+            shared.files.check()?;
+            work(&reader)
+        };
+        tokio::task::spawn_blocking(task).await.map_err(|error| unavailable(&error))
+    }
+
+    /// Writes where it may block, one at a time.
+    async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection, &Shared) -> Result<T, Failure> + Send + 'static,
     ) -> Result<Result<T, Failure>, DurableError> {
         let shared = Arc::clone(&self.0);
-        let task = move || work(&mut shared.connection.lock(), &shared);
+        let task = move || {
+            let mut writer = shared.writer.lock();
+            shared.files.check()?;
+            let done = work(&mut writer, &shared)?;
+            // What went into a file that is there no more is not kept.
+            shared.files.check()?;
+            Ok(done)
+        };
         tokio::task::spawn_blocking(task).await.map_err(|error| unavailable(&error))
     }
 
-    /// The same for work on one record.
-    async fn on_record<T: Send + 'static>(
+    /// The same for one record.
+    async fn write_record<T: Send + 'static>(
         &self,
         kind: Kind,
         key: &str,
         work: impl FnOnce(&mut Connection, &Shared, &str) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, DurableError> {
         let name = key.to_owned();
-        let done = self.run(move |connection, shared| work(connection, shared, &name)).await?;
+        let done = self.write(move |connection, shared| work(connection, shared, &name)).await?;
         done.map_err(|failure| failure.of_record(kind, key))
     }
 }
@@ -122,16 +153,16 @@ const RELEASE: &str = "DELETE FROM leases WHERE name = ?1 AND holder = ?2";
 #[async_trait]
 impl Durable for SqliteDurable {
     async fn get(&self, kind: Kind, key: &str) -> Result<Option<Secret>, DurableError> {
-        self.on_record(kind, key, move |connection, shared, key| {
-            let sealed = sealed(connection, kind, key)?;
-            sealed.map(|sealed| shared.unseal(kind, key, &sealed)).transpose()
-        })
-        .await
+        let name = key.to_owned();
+        let kept = self.ask(move |connection| sealed(connection, kind, &name)).await?;
+        let kept = kept.map_err(Failure::without_record)?;
+        let opened = kept.map(|sealed| self.0.unseal(kind, key, &sealed)).transpose();
+        opened.map_err(|failure| failure.of_record(kind, key))
     }
 
     async fn put(&self, kind: Kind, key: &str, value: &Secret) -> Result<(), DurableError> {
         let value = value.clone();
-        self.on_record(kind, key, move |connection, shared, key| {
+        self.write_record(kind, key, move |connection, shared, key| {
             let sealed = shared.seal(kind, key, &value)?;
             connection.prepare_cached(PUT)?.execute(params![kind.as_str(), key, sealed])?;
             Ok(())
@@ -146,7 +177,7 @@ impl Durable for SqliteDurable {
         value: &Secret,
     ) -> Result<Secret, DurableError> {
         let value = value.clone();
-        self.on_record(kind, key, move |connection, shared, key| {
+        self.write_record(kind, key, move |connection, shared, key| {
             let ours = shared.seal(kind, key, &value)?;
             let both = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             both.prepare_cached(PUT_FIRST)?.execute(params![kind.as_str(), key, ours])?;
@@ -158,7 +189,7 @@ impl Durable for SqliteDurable {
     }
 
     async fn remove(&self, kind: Kind, key: &str) -> Result<(), DurableError> {
-        self.on_record(kind, key, move |connection, _, key| {
+        self.write_record(kind, key, move |connection, _, key| {
             connection.prepare_cached(REMOVE)?.execute(params![kind.as_str(), key])?;
             Ok(())
         })
@@ -166,7 +197,7 @@ impl Durable for SqliteDurable {
     }
 
     async fn list(&self, kind: Kind) -> Result<Vec<(String, Secret)>, DurableError> {
-        let rows = self.run(move |connection, _| {
+        let rows = self.ask(move |connection| {
             let mut statement = connection.prepare_cached(LIST)?;
             let rows =
                 statement.query_map([kind.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -181,7 +212,7 @@ impl Durable for SqliteDurable {
     }
 
     async fn version(&self, kind: Kind) -> Result<u64, DurableError> {
-        let changes = self.run(move |connection, _| {
+        let changes = self.ask(move |connection| {
             let mut statement = connection.prepare_cached(CHANGES)?;
             Ok(statement.query_row([kind.as_str()], |row| row.get::<_, i64>(0)).optional()?)
         });
@@ -191,7 +222,7 @@ impl Durable for SqliteDurable {
 
     async fn lease(&self, name: &str, holder: &str, term: Duration) -> Result<bool, DurableError> {
         let (name, holder) = (name.to_owned(), holder.to_owned());
-        let taken = self.run(move |connection, shared| {
+        let taken = self.write(move |connection, shared| {
             let one = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             // Asked for with the lock in hand: whoever waited for it may have waited long.
             let now = shared.clock.now();
@@ -205,7 +236,7 @@ impl Durable for SqliteDurable {
 
     async fn release(&self, name: &str, holder: &str) -> Result<(), DurableError> {
         let (name, holder) = (name.to_owned(), holder.to_owned());
-        let released = self.run(move |connection, _| {
+        let released = self.write(move |connection, _| {
             connection.prepare_cached(RELEASE)?.execute(params![name, holder])?;
             Ok(())
         });
@@ -217,12 +248,15 @@ impl Failure {
     fn of_record(self, kind: Kind, key: &str) -> DurableError {
         match self {
             Self::Sealed => DurableError::Sealed { kind, key: key.to_owned() },
-            Self::Sqlite(_) | Self::Randomness => self.without_record(),
+            Self::Replaced(_) | Self::Sqlite(_) | Self::Randomness => self.without_record(),
         }
     }
 
     fn without_record(self) -> DurableError {
         match self {
+            Self::Replaced(path) => {
+                unavailable(&format_args!("{} was removed or replaced", path.display()))
+            }
             Self::Sqlite(error) => unavailable(&error),
             Self::Randomness => unavailable(&"the system gives no random bytes"),
             Self::Sealed => unavailable(&"a record cannot be opened"),

@@ -104,7 +104,7 @@ async fn c01_known_keys_do_not_wait_for_a_fetch() {
     fixture.check(&k1().sign(&json!({})), "ok").await;
     assert!(!waiting.is_finished());
     fixture.server.release(1);
-    assert_eq!(waiting.await.unwrap(), Err(TokenFailure::because(UNKNOWN)));
+    assert_eq!(waiting.await.unwrap(), Err(TokenFailure::wrong(UNKNOWN)));
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! The shelf as requests ask it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use foldhash::quality::RandomState;
 use portcullis_core::{Secret, Timestamp};
 use portcullis_state::Kind;
 
-use super::record::{Revocation, Revoked};
+use super::record::{Revocation, Revoked, Term};
 
 type ByText<T> = HashMap<Box<str>, T, RandomState>;
 
@@ -20,21 +21,11 @@ pub(super) struct Index {
 
 #[derive(Debug, Default)]
 struct OfIssuer {
-    /// Until when each is kept.
-    jtis: ByText<End>,
+    /// How long each is kept.
+    jtis: ByText<Term>,
     /// When each was revoked.
-    subjects: ByText<Vec<(Timestamp, End)>>,
-    issued_before: Vec<(Timestamp, End)>,
-}
-
-/// When a revocation is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct End(Option<Timestamp>);
-
-impl End {
-    fn counts(self, now: Timestamp) -> bool {
-        self.0.is_none_or(|until| now < until)
-    }
+    subjects: ByText<Vec<(Timestamp, Term)>>,
+    issued_before: Vec<(Timestamp, Term)>,
 }
 
 /// What a token says of itself.
@@ -45,6 +36,8 @@ pub(super) struct Asked<'p> {
     /// Empty where it has none.
     pub(super) subject: &'p str,
     pub(super) issued: Option<Timestamp>,
+    /// How far the clock of its issuer may be off.
+    pub(super) leeway: Duration,
 }
 
 impl portcullis_state::Index for Index {
@@ -68,19 +61,18 @@ impl portcullis_state::Index for Index {
 
 impl Index {
     fn add(&mut self, revocation: Revocation) {
-        let Revocation { issuer, revoked, created, until, .. } = revocation;
+        let Revocation { issuer, revoked, created, term, .. } = revocation;
         let of_issuer = self.issuers.entry(issuer.into_boxed_str()).or_default();
-        let end = End(until);
         match revoked {
-            Revoked::Jti(jti) => drop(of_issuer.jtis.insert(jti.into_boxed_str(), end)),
+            Revoked::Jti(jti) => drop(of_issuer.jtis.insert(jti.into_boxed_str(), term)),
             Revoked::Subject(subject) => {
                 of_issuer
                     .subjects
                     .entry(subject.into_boxed_str())
                     .or_default()
-                    .push((created, end));
+                    .push((created, term));
             }
-            Revoked::IssuedBefore(time) => of_issuer.issued_before.push((time, end)),
+            Revoked::IssuedBefore(time) => of_issuer.issued_before.push((time, term)),
         }
         self.count += 1;
     }
@@ -89,11 +81,16 @@ impl Index {
     pub(super) fn find(&self, asked: &Asked<'_>, now: Timestamp) -> Option<&'static str> {
         let of_issuer = self.issuers.get(asked.issuer)?;
         let by_jti = asked.jti.and_then(|jti| of_issuer.jtis.get(jti));
-        if by_jti.is_some_and(|end| end.counts(now)) {
+        let counts = |term: &Term| !term.is_over(now, asked.leeway);
+        if by_jti.is_some_and(counts) {
             return Some("the token was revoked by its jti");
         }
+        // The issuer's clock may be ahead: what it issued at a time can say a later one.
+        let latest = |time: Timestamp, term: &Term| time.plus(term.leeway.max(asked.leeway));
         let before = |limit: Timestamp| asked.issued.is_none_or(|issued| issued < limit);
-        if of_issuer.issued_before.iter().any(|(time, end)| end.counts(now) && before(*time)) {
+        let by_time =
+            |(time, term): &(Timestamp, Term)| counts(term) && before(latest(*time, term));
+        if of_issuer.issued_before.iter().any(by_time) {
             return Some("the token was issued before a time that revokes it");
         }
         if asked.subject.is_empty() {
@@ -101,8 +98,8 @@ impl Index {
         }
         let until = |limit: Timestamp| asked.issued.is_none_or(|issued| issued <= limit);
         let by_subject = of_issuer.subjects.get(asked.subject)?;
-        let revoked = by_subject.iter().any(|(time, end)| end.counts(now) && until(*time));
-        revoked.then_some("the tokens of the subject were revoked")
+        let of_then = |(time, term): &(Timestamp, Term)| counts(term) && until(latest(*time, term));
+        by_subject.iter().any(of_then).then_some("the tokens of the subject were revoked")
     }
 
     pub(super) fn is_empty(&self) -> bool {

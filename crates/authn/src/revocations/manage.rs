@@ -8,7 +8,7 @@ use portcullis_state::{Durable, DurableError, Kind};
 use thiserror::Error;
 
 use super::Revocations;
-use super::record::{Revocation, Revoked};
+use super::record::{Revocation, Revoked, Term};
 use crate::IssuerSettings;
 
 /// Most revocations that are kept at once.
@@ -49,7 +49,8 @@ impl Revocations {
     /// Revokes. On disk when this returns, and counts here at once.
     ///
     /// It is kept until the tokens have ended: as `expires` says, or as the longest life that
-    /// `settings` allow, with their leeway. Where neither is known it is kept until it is taken back.
+    /// `settings` allow, and for their leeway twice. Where neither is known it is kept until it is taken
+    /// back.
     pub async fn revoke(
         &self,
         new: NewRevocation,
@@ -57,13 +58,15 @@ impl Revocations {
     ) -> Result<Revocation, RevocationError> {
         let now = self.clock.now();
         new.check(now)?;
-        let until = new.until(now, settings);
+        let term = new.term(now, settings);
         let NewRevocation { issuer, revoked, .. } = new;
-        let mut revocation = Revocation::new(issuer, revoked, now, until);
+        let mut revocation = Revocation::new(issuer, revoked, now, term);
         let durable = self.store()?;
         if let Some(before) = durable.get(Kind::Revocation, &revocation.id).await? {
             if let Some(before) = Revocation::read(revocation.id.clone(), &before) {
-                revocation.keep_longer_of(&before);
+                // What was revoked for longer before stays so.
+                revocation.term = revocation.term.longer(before.term);
+                revocation.created = before.created;
             }
         } else if durable.list(Kind::Revocation).await?.len() >= MAXIMUM {
             return Err(RevocationError::Full);
@@ -78,7 +81,8 @@ impl Revocations {
         let now = self.clock.now();
         let records = self.store()?.list(Kind::Revocation).await?;
         let read = records.into_iter().filter_map(|(id, record)| Revocation::read(id, &record));
-        let mut all: Vec<Revocation> = read.filter(|one| !one.is_over(now)).collect();
+        let mut all: Vec<Revocation> =
+            read.filter(|one| !one.term.is_over(now, Duration::ZERO)).collect();
         all.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
         Ok(all)
     }
@@ -93,13 +97,13 @@ impl Revocations {
         Ok(Revocation::read(id.to_owned(), &record))
     }
 
-    /// Forgets those that are over.
-    pub async fn sweep(&self) -> Result<(), DurableError> {
+    /// Forgets those that are over, where no issuer's clock may be off by more than `leeway`.
+    pub async fn sweep(&self, leeway: Duration) -> Result<(), DurableError> {
         let now = self.clock.now();
         let durable = self.store()?;
         for (id, record) in durable.list(Kind::Revocation).await? {
-            let over = Revocation::read(id.clone(), &record).is_some_and(|one| one.is_over(now));
-            if over {
+            let read = Revocation::read(id.clone(), &record);
+            if read.is_some_and(|one| one.term.is_over(now, leeway)) {
                 durable.remove(Kind::Revocation, &id).await?;
             }
         }
@@ -109,17 +113,6 @@ impl Revocations {
     fn store(&self) -> Result<&Arc<dyn Durable>, DurableError> {
         let none = || DurableError::Unavailable { reason: "no store is open".to_owned() };
         self.mirror.durable().ok_or_else(none)
-    }
-}
-
-impl Revocation {
-    /// What was revoked for longer before stays so.
-    fn keep_longer_of(&mut self, before: &Self) {
-        self.until = match (self.until, before.until) {
-            (Some(until), Some(before)) => Some(until.max(before)),
-            _ => None,
-        };
-        self.created = before.created;
     }
 }
 
@@ -145,17 +138,14 @@ impl NewRevocation {
         Ok(())
     }
 
-    fn until(&self, now: Timestamp, settings: Option<&IssuerSettings>) -> Option<Timestamp> {
+    fn term(&self, now: Timestamp, settings: Option<&IssuerSettings>) -> Term {
         let leeway = settings.map_or(Duration::ZERO, |settings| settings.leeway);
-        if let Some(expires) = self.expires {
-            return Some(expires.plus(leeway));
-        }
         let last_issued = match self.revoked {
             Revoked::IssuedBefore(time) => time.max(now),
             Revoked::Jti(_) | Revoked::Subject(_) => now,
         };
-        // Its clock may be ahead when it issues, and its tokens are taken a little after they end.
-        let longest = settings?.maximum_lifetime?;
-        Some(last_issued.plus(leeway).plus(longest).plus(leeway))
+        let longest = settings.and_then(|settings| settings.maximum_lifetime);
+        let until = self.expires.or_else(|| Some(last_issued.plus(longest?)));
+        Term { until, leeway }
     }
 }

@@ -1,5 +1,7 @@
 //! What is kept of a revocation, and what is shown of it: the same.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use portcullis_core::{Secret, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -9,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub enum Revoked {
     /// The one with this `jti`.
     Jti(String),
-    /// All of this subject that were issued until now; those without `iat` too.
+    /// All of this subject that may have been issued until now; those without `iat` too.
     Subject(String),
-    /// All that were issued before this time; those without `iat` too.
+    /// All that may have been issued before this time; those without `iat` too.
     IssuedBefore(Timestamp),
 }
 
@@ -26,8 +28,36 @@ pub struct Revocation {
     pub revoked: Revoked,
     /// When it was made.
     pub created: Timestamp,
-    /// Until when it is kept; `None`: until it is taken back.
+    /// How long it is kept.
+    pub term: Term,
+}
+
+/// How long a revocation is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// When its tokens end; `None`: it is kept until it is taken back.
     pub until: Option<Timestamp>,
+    /// How far the issuer's clock could be off when it was made. Where it may be off further since,
+    /// that counts.
+    pub leeway: Duration,
+}
+
+impl Term {
+    /// Whether it is over at `now`, where the issuer's clock may be off by `leeway`: it may have been
+    /// ahead when it issued, and its tokens are taken a little after they end.
+    pub fn is_over(&self, now: Timestamp, leeway: Duration) -> bool {
+        let leeway = self.leeway.max(leeway);
+        self.until.is_some_and(|until| until.plus(leeway).plus(leeway) <= now)
+    }
+
+    /// The longer of both.
+    pub(super) fn longer(self, other: Self) -> Self {
+        let until = match (self.until, other.until) {
+            (Some(until), Some(before)) => Some(until.max(before)),
+            _ => None,
+        };
+        Self { until, leeway: self.leeway.max(other.leeway) }
+    }
 }
 
 /// As the store has it; nanoseconds since the Unix epoch. What a later version says and this one does
@@ -44,17 +74,14 @@ struct Record {
     issued_before: Option<u64>,
     created: u64,
     until: Option<u64>,
+    #[serde(default)]
+    leeway: u64,
 }
 
 impl Revocation {
     /// With the id that these tokens have: the same revocation made twice is one. Each subject's is
     /// one of its own, since later tokens are meant by it.
-    pub(super) fn new(
-        issuer: String,
-        revoked: Revoked,
-        created: Timestamp,
-        until: Option<Timestamp>,
-    ) -> Self {
+    pub(super) fn new(issuer: String, revoked: Revoked, created: Timestamp, term: Term) -> Self {
         let (kind, what, time) = match &revoked {
             Revoked::Jti(jti) => ("jti", jti.as_str(), 0),
             Revoked::Subject(subject) => ("subject", subject.as_str(), created.unix_nanos()),
@@ -65,12 +92,12 @@ impl Revocation {
         let number =
             digest.as_ref().iter().take(12).fold(0_u128, |n, byte| n << 8 | u128::from(*byte));
         let id = format!("{number:024x}");
-        Self { id, issuer, revoked, created, until }
+        Self { id, issuer, revoked, created, term }
     }
 
     /// Reads a record; `None` where it is none that this version understands.
     pub(super) fn read(id: String, record: &Secret) -> Option<Self> {
-        let Record { issuer, jti, subject, issued_before, created, until } =
+        let Record { issuer, jti, subject, issued_before, created, until, leeway } =
             serde_json::from_slice(record.expose()).ok()?;
         let revoked = match (jti, subject, issued_before) {
             (Some(jti), None, None) => Revoked::Jti(jti),
@@ -79,7 +106,9 @@ impl Revocation {
             _ => return None,
         };
         let created = Timestamp::from_unix_nanos(created);
-        Some(Self { id, issuer, revoked, created, until: until.map(Timestamp::from_unix_nanos) })
+        let until = until.map(Timestamp::from_unix_nanos);
+        let term = Term { until, leeway: Duration::from_nanos(leeway) };
+        Some(Self { id, issuer, revoked, created, term })
     }
 
     /// What is kept of it.
@@ -95,13 +124,9 @@ impl Revocation {
             subject,
             issued_before,
             created: self.created.unix_nanos(),
-            until: self.until.map(Timestamp::unix_nanos),
+            until: self.term.until.map(Timestamp::unix_nanos),
+            leeway: u64::try_from(self.term.leeway.as_nanos()).unwrap_or(u64::MAX),
         };
         Secret::new(serde_json::to_vec(&record).unwrap_or_default())
-    }
-
-    /// Whether it is over at `now`.
-    pub fn is_over(&self, now: Timestamp) -> bool {
-        self.until.is_some_and(|until| until <= now)
     }
 }

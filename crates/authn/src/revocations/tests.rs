@@ -2,6 +2,7 @@
 
 use portcullis_core::{CredentialKind, Derived, Secret, Timestamp};
 use portcullis_state::{Kind, MemoryDurable};
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -48,6 +49,11 @@ async fn world() -> World {
 }
 
 impl World {
+    async fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+        self.here.refresh().await.unwrap();
+    }
+
     async fn revoke(&self, revoked: Revoked, expires: Option<u64>) -> Revocation {
         let settings = IssuerSettings { maximum_lifetime: None, ..settings() };
         let issuer = "https://a.test".to_owned();
@@ -82,20 +88,22 @@ async fn by_subject_what_was_issued_until_now() {
     let world = world().await;
     world.revoke(Revoked::Subject("u".to_owned()), None).await;
     let with = |iat: Value| json!({"iss": "https://a.test", "sub": "u", "iat": iat});
-    for revoked in [json!(NOW - 100), json!(NOW), json!(NOW + 31), json!(1e30)] {
+    for revoked in [json!(NOW - 100), json!(NOW), json!(NOW + 20), json!(NOW + 30), json!(1e30)] {
         assert!(!world.is_good(&with(revoked.clone())), "{revoked}");
     }
+    assert!(!world.is_good(&with(json!(NOW + 31))), "from the future");
     assert!(!world.is_good(&json!({"iss": "https://a.test", "sub": "u"})));
-    assert!(world.is_good(&with(json!(NOW + 1))));
+    world.pass(31).await;
+    // The issuer's clock may be ahead by the leeway: those of its last seconds stay revoked.
+    assert!(!world.is_good(&with(json!(NOW + 30))));
+    assert!(!world.is_good(&with(json!(30.9 + f64::from(u32::try_from(NOW).unwrap())))));
+    assert!(world.is_good(&with(json!(NOW + 31))));
     assert!(world.is_good(&json!({"iss": "https://a.test", "sub": "v", "iat": NOW})));
     assert!(world.is_good(&json!({"iss": "https://b.test", "sub": "u", "iat": NOW})));
     assert!(world.is_good(&json!({"iss": "https://a.test", "iat": NOW})));
     // A second time means the tokens issued since as well.
-    world.clock.advance(Duration::from_secs(10));
-    world.here.refresh().await.unwrap();
-    assert!(world.is_good(&with(json!(NOW + 5))));
     world.revoke(Revoked::Subject("u".to_owned()), None).await;
-    assert!(!world.is_good(&with(json!(NOW + 5))));
+    assert!(!world.is_good(&with(json!(NOW + 31))));
 }
 
 #[tokio::test]
@@ -104,10 +112,52 @@ async fn by_time_the_whole_issuer() {
     world.revoke(Revoked::IssuedBefore(at(NOW)), None).await;
     let with = |iss: &str, iat: u64| json!({"iss": iss, "sub": "u", "iat": iat});
     assert!(!world.is_good(&with("https://a.test", NOW - 1)));
-    assert!(world.is_good(&with("https://a.test", NOW)));
+    assert!(!world.is_good(&with("https://a.test", NOW + 29)), "by a clock that is ahead");
+    assert!(world.is_good(&with("https://a.test", NOW + 30)));
     assert!(world.is_good(&with("https://b.test", NOW - 1)));
     assert!(!world.is_good(&json!({"iss": "https://a.test", "jti": "x"})), "no iat");
     assert!(!world.is_good(&with("https://a.test", NOW + 1_000)), "from the future");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Of the tokens that an issuer can have made before, by a clock that is ahead by the leeway at
+    /// most, none passes, then or ever, whatever the leeway is later.
+    #[test]
+    fn no_token_that_was_there_passes_or_comes_back(
+        (leeway, part) in (0_u32..90, 0.0..1.0_f64),
+        later in 0_u64..90,
+        fraction in 0_u32..1_000_000_000,
+        whole in any::<bool>(),
+        waits in prop::collection::vec(0_u64..40, 1..8),
+        by_time in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let world = world().await;
+            world.clock.advance(Duration::from_nanos(u64::from(fraction)));
+            world.here.refresh().await.unwrap();
+            let now = world.clock.now();
+            let what = || Revoked::Subject("u".to_owned());
+            let revoked = if by_time { Revoked::IssuedBefore(now) } else { what() };
+            let of = Duration::from_secs(u64::from(leeway));
+            let settings = IssuerSettings { maximum_lifetime: None, leeway: of, ..settings() };
+            let issuer = "https://a.test".to_owned();
+            let new = NewRevocation { issuer, revoked, expires: None };
+            world.here.revoke(new, Some(&settings)).await.unwrap();
+            let seconds = f64::from(u32::try_from(NOW).unwrap()) + f64::from(fraction) / 1e9;
+            let issued = (seconds - 60.0) + (60.0 + f64::from(leeway)) * part;
+            let iat = if whole { json!(issued.floor()) } else { json!(issued) };
+            let token = principal(&json!({"iss": "https://a.test", "sub": "u", "iat": iat}));
+            for wait in std::iter::once(0).chain(waits) {
+                world.pass(wait).await;
+                for leeway in [of, Duration::from_secs(later)] {
+                    assert!(world.here.judge(&token, leeway).is_err(), "{iat} after {wait}");
+                }
+            }
+        });
+    }
 }
 
 #[tokio::test]
@@ -123,34 +173,41 @@ async fn it_is_kept_until_the_tokens_have_ended() {
         revoked,
         expires: expires.map(at),
     };
-    let until = async |new, settings| world.here.revoke(new, settings).await.unwrap().until;
+    let until = async |new, settings| world.here.revoke(new, settings).await.unwrap().term.until;
     let jti = |name: &str| Revoked::Jti(name.to_owned());
     assert_eq!(until(new(jti("a"), Some(NOW + 5)), None).await, Some(at(NOW + 5)));
-    assert_eq!(until(new(jti("b"), Some(NOW + 5)), Some(&settings)).await, Some(at(NOW + 35)));
-    assert_eq!(until(new(jti("c"), None), Some(&settings)).await, Some(at(NOW + 160)));
+    assert_eq!(until(new(jti("b"), Some(NOW + 5)), Some(&settings)).await, Some(at(NOW + 5)));
+    assert_eq!(until(new(jti("c"), None), Some(&settings)).await, Some(at(NOW + 100)));
     assert_eq!(until(new(jti("d"), None), None).await, None);
     let ahead = Revoked::IssuedBefore(at(NOW + 1_000));
     let ahead = NewRevocation { issuer: "https://b.test".to_owned(), ..new(ahead, None) };
-    assert_eq!(until(ahead, Some(&settings)).await, Some(at(NOW + 1_160)));
+    assert_eq!(until(ahead, Some(&settings)).await, Some(at(NOW + 1_100)));
     // The longer of two stays.
     assert_eq!(until(new(jti("d"), Some(NOW + 5)), None).await, None);
-    assert_eq!(until(new(jti("c"), Some(NOW + 5)), None).await, Some(at(NOW + 160)));
+    assert_eq!(until(new(jti("c"), Some(NOW + 5)), None).await, Some(at(NOW + 100)));
     let over = world.here.revoke(new(jti("e"), Some(NOW)), None).await.unwrap_err();
     assert!(matches!(over, RevocationError::Invalid(_)), "{over}");
 
     assert_eq!(world.here.count(), Some(5));
     let token = json!({"iss": "https://a.test", "jti": "a"});
-    world.clock.advance(Duration::from_secs(4));
-    world.here.sweep().await.unwrap();
+    let good_by = |leeway: Duration| world.here.judge(&principal(&token), leeway).is_ok();
+    world.pass(4).await;
+    world.here.sweep(Duration::ZERO).await.unwrap();
     world.here.refresh().await.unwrap();
-    assert_eq!((world.here.count(), world.is_good(&token)), (Some(5), false));
-    world.clock.advance(Duration::from_secs(1));
-    world.here.refresh().await.unwrap();
+    assert_eq!((world.here.count(), good_by(Duration::ZERO)), (Some(5), false));
+    world.pass(1).await;
     assert_eq!(world.here.list().await.unwrap().len(), 4);
-    assert_eq!((world.here.count(), world.is_good(&token)), (Some(5), true));
-    world.here.sweep().await.unwrap();
+    assert_eq!((world.here.count(), good_by(Duration::ZERO)), (Some(5), true));
+    // A leeway that is longer since the file was changed makes it longer.
+    assert!(!good_by(LEEWAY));
+    world.here.sweep(LEEWAY).await.unwrap();
+    world.pass(59).await;
+    assert_eq!((world.here.count(), good_by(LEEWAY)), (Some(5), false));
+    world.pass(1).await;
+    assert!(good_by(LEEWAY));
+    world.here.sweep(LEEWAY).await.unwrap();
     world.here.refresh().await.unwrap();
-    assert_eq!(world.here.count(), Some(4));
+    assert_eq!(world.here.count(), Some(3), "the other that ended with it is over as well");
 }
 
 #[tokio::test]

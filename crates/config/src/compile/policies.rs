@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use portcullis_policy::PathVariables;
 use portcullis_policy::cel::{Compiler, Mistake, Policy, RoutePolicy};
 
@@ -13,7 +14,7 @@ use crate::compile::sections::Sections;
 use crate::problem::{Problem, Problems};
 use crate::read::{Entries, Items};
 use crate::yaml::inner::inner;
-use crate::yaml::tree::Span;
+use crate::yaml::tree::{Kind, Scalar, Span};
 
 /// Most policies of a file, and most of one route.
 const MOST: usize = 1000;
@@ -39,6 +40,14 @@ pub(super) fn compile(
             problems.push(problem.expected("1 to 64 letters, digits, `_` and `-`"));
             continue;
         }
+        if is_filled_in(&at, context) {
+            let problem = Problem::new(at, "a policy takes no value of the environment");
+            problems.push(problem.help(
+                "it would be read as a part of the rule: write the value out, or compare with a claim; \
+                 a dollar sign before `{` is `$$`",
+            ));
+            continue;
+        }
         let name: Arc<str> = name.into();
         match compiler.compile(Arc::clone(&name), &text, context.origin(&at)) {
             Ok(policy) => into.extend(Some((name, Arc::new(policy)))),
@@ -49,6 +58,12 @@ pub(super) fn compile(
             }
         }
     }
+}
+
+/// Whether a reference to the environment stands in the text.
+fn is_filled_in(at: &At, context: &Context<'_>) -> bool {
+    let node = context.tree.find(at).node;
+    matches!(&node.kind, Kind::Scalar(Scalar { written: Some(_), .. }))
 }
 
 /// The mistake at its place in the file; at the expression where that cannot be told.
@@ -73,6 +88,40 @@ fn problem(mistake: Mistake, at: &At, text: &str, context: &Context<'_>) -> Prob
             problem.place(Span { start, end })
         }
         None => problem,
+    }
+}
+
+/// What policies may not read, since clients can forge it or since it is secret.
+pub(super) struct Hidden<'a> {
+    /// Fields that tell apps who calls, and the one that carries keys.
+    pub(super) fields: Vec<&'a HeaderName>,
+    /// Parameters that carry tokens.
+    pub(super) parameters: Vec<&'a str>,
+}
+
+/// Refuses policies that read what is `hidden`.
+pub(super) fn check_reads(
+    policies: &Named<Arc<Policy>>,
+    hidden: &Hidden<'_>,
+    problems: &mut Problems,
+) {
+    let mut all: Vec<&Arc<Policy>> = policies.compiled().values().collect();
+    all.sort_by_key(|policy| policy.name());
+    for policy in all {
+        let mut refuse = |what: &str, name: &str| {
+            let at = At::root().key("policies").key(policy.name());
+            let problem = Problem::new(at, format!("no policy reads the {what} `{name}`"));
+            let help = "ask `principal` or `claims` for what was made of it";
+            problems.push(problem.help(help));
+        };
+        if let Some(field) = hidden.fields.iter().find(|field| policy.reads_header(field)) {
+            refuse("field", field.as_str());
+        }
+        for name in &hidden.parameters {
+            if policy.reads_parameter(name) {
+                refuse("parameter", name);
+            }
+        }
     }
 }
 

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use http::HeaderName;
+use portcullis_authn::ReadFrom;
 use portcullis_policy::{CorsPolicy, HeaderPolicy, Route, RouteCors, RouteTable, TokenMode};
 
 use crate::at::At;
 use crate::compile::hosts::Hosts;
 use crate::compile::names::Named;
+use crate::compile::policies::Hidden;
 use crate::compile::routes::{self, Known};
 use crate::compile::sections::Sections;
-use crate::compile::{Context, api_keys, identity};
+use crate::compile::{Context, api_keys, identity, policies};
 use crate::problem::Problems;
 use crate::raw::defaults::Defaults;
 use crate::raw::identity::Identity;
@@ -62,6 +64,7 @@ impl Served {
         let (table, routes) = routes?;
         let identity_fields = identity_fields(&routes, header);
         let key_field = &sections.key_field;
+        check_reads(sections, &identity_fields, problems);
         let api_keys = api_keys::terms(key_field, &routes, &identity_fields, context, problems);
         Some(ServedTerms {
             table,
@@ -72,6 +75,22 @@ impl Served {
             api_keys,
         })
     }
+}
+
+/// Policies read neither credentials nor what apps are told by.
+fn check_reads(sections: &Sections, identity_fields: &[HeaderName], problems: &mut Problems) {
+    let places =
+        sections.issuers.compiled().values().flat_map(|one| &one.issuer.settings().read_from);
+    let mut parameters: Vec<&str> = places
+        .filter_map(|place| match place {
+            ReadFrom::Query(name) => Some(&**name),
+            ReadFrom::Authorization | ReadFrom::Cookie(_) => None,
+        })
+        .collect();
+    parameters.sort_unstable();
+    parameters.dedup();
+    let fields = identity_fields.iter().chain([&sections.key_field]).collect();
+    policies::check_reads(&sections.policies, &Hidden { fields, parameters }, problems);
 }
 
 fn default_headers(defaults: &Defaults, problems: &mut Problems) -> Option<HeaderPolicy> {

@@ -10,6 +10,7 @@ mod files;
 mod golden;
 mod language;
 mod mistakes;
+mod policies;
 mod schema;
 mod snapshot;
 mod state;

@@ -14,6 +14,7 @@ use portcullis_core::forwarded::ClientView;
 use portcullis_core::{CredentialKind, Head, Host, Principal, Timestamp};
 
 use super::claims::{Facts, MOST_ELEMENTS};
+use super::equal::Budget;
 use super::path::PathVariables;
 use super::pattern::Pattern;
 use super::query::parameter;
@@ -24,6 +25,8 @@ pub(super) const MOST_STEPS: u32 = 2000;
 /// Something that an expression reads. The expression has a number in its place.
 #[derive(Clone, Debug)]
 pub(super) enum Read {
+    /// What is left to compare.
+    Budget,
     Claim(CelString<'static>),
     Claims,
     ClientAddress,
@@ -78,6 +81,7 @@ pub(super) struct Reader<'a> {
     now: Timestamp,
     reads: &'a [Read],
     steps: AtomicU32,
+    budget: Budget,
     why: OnceLock<String>,
 }
 
@@ -87,7 +91,8 @@ type Value<'b> = CowVal<'b, 'b>;
 
 impl<'a> Reader<'a> {
     pub(super) const fn new(asked: Asked<'a>, now: Timestamp, reads: &'a [Read]) -> Self {
-        Self { asked, now, reads, steps: AtomicU32::new(0), why: OnceLock::new() }
+        let (steps, budget) = (AtomicU32::new(0), Budget::new());
+        Self { asked, now, reads, steps, budget, why: OnceLock::new() }
     }
 
     /// Why something could not be had.
@@ -98,6 +103,7 @@ impl<'a> Reader<'a> {
     fn read<'b>(&'b self, read: &'b Read) -> Result<Value<'b>, Cow<'static, str>> {
         let Asked { head, client, variables, .. } = self.asked;
         Ok(match read {
+            Read::Budget => CowVal::Borrowed(&self.budget),
             Read::Claim(name) => return self.claim(name),
             Read::Claims => CowVal::Borrowed(self.claims()?),
             Read::ClientAddress => text(client.address.to_string()),
@@ -181,7 +187,13 @@ impl<'a> Reader<'a> {
     }
 
     fn header(&self, name: &HeaderName) -> Result<Option<&str>, Cow<'static, str>> {
-        let mut values = self.asked.head.headers.get_all(name).iter();
+        let headers = &self.asked.head.headers;
+        if let Some(other) =
+            headers.keys().find(|other| *other != name && same_variable(other, name))
+        {
+            return Err(format!("the field {name} stands there as {other}").into());
+        }
+        let mut values = headers.get_all(name).iter();
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
             return Err(format!("the field {name} stands there twice").into());
@@ -207,6 +219,15 @@ impl VariableResolver for Reader<'_> {
             }
         }
     }
+}
+
+/// Whether servers in the manner of CGI (RFC 3875 §4.1.18) read both names as one: any sign in them is
+/// the same as `-`.
+pub(super) fn same_variable(one: &HeaderName, other: &HeaderName) -> bool {
+    let (one, other) = (one.as_str().as_bytes(), other.as_str().as_bytes());
+    let same =
+        |(a, b): (&u8, &u8)| a == b || !a.is_ascii_alphanumeric() && !b.is_ascii_alphanumeric();
+    one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
 const ANONYMOUS: &str = "nobody is identified";

@@ -65,8 +65,10 @@ pub(super) fn check(expr: IdedExpr, places: &Places<'_>) -> Result<Checked, Vec<
         let message = format!("a policy is true or false, this is {found}");
         checker.mistakes.push(Mistake::new(places(id), message).help("compare it with something"));
     }
-    let reads_nothing =
-        checker.reads.iter().all(|read| matches!(read, Read::Pattern(_) | Read::Step));
+    let reads_nothing = checker
+        .reads
+        .iter()
+        .all(|read| matches!(read, Read::Budget | Read::Pattern(_) | Read::Step));
     if checker.mistakes.is_empty() && reads_nothing {
         let message = "the policy reads nothing of the request: it is always the same";
         checker.mistakes.push(Mistake::new(places(id), message));
@@ -150,7 +152,7 @@ impl Checker<'_> {
         let mut elements = Vec::with_capacity(list.elements.len());
         for element in list.elements {
             let (element, found) = self.part(element);
-            elements.push(element);
+            elements.push(self.held(element, &found));
             of = Some(of.map_or(found.clone(), |of| of.or(&found)));
         }
         let list = ListExpr::new(elements);
@@ -169,7 +171,8 @@ impl Checker<'_> {
                 self.wrong(key_id, format!("the key of a map is a string, this is {found}"));
             }
             inner.key = key;
-            inner.value = self.part(inner.value).0;
+            let (value, found) = self.part(inner.value);
+            inner.value = self.held(value, &found);
             entry.expr = EntryExpr::MapEntry(inner);
             entries.push(entry);
         }
@@ -245,6 +248,22 @@ impl Checker<'_> {
         let step = self.read(id, Read::Step);
         let no = IdedExpr { id, expr: Expr::Literal(LiteralValue::Boolean(false.into())) };
         call_of(id, cel::common::ast::operators::CONDITIONAL, vec![step, expr, no])
+    }
+
+    /// A call of one of the functions of [`super::equal`].
+    fn budgeted(&mut self, id: u64, name: &str, one: IdedExpr, other: IdedExpr) -> IdedExpr {
+        let budget = self.read(id, Read::Budget);
+        call_of(id, name, vec![one, other, budget])
+    }
+
+    /// An element of a list or a map, which is copied: in a macro again and again.
+    fn held(&mut self, element: IdedExpr, found: &Type) -> IdedExpr {
+        if self.macros == 0 || found.is_plain() || *found == Type::Null {
+            return element;
+        }
+        let id = element.id;
+        let null = IdedExpr { id, expr: Expr::Literal(LiteralValue::Null) };
+        self.budgeted(id, super::equal::HELD, element, null)
     }
 
     /// The number that stands for what is read.

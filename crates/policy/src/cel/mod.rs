@@ -7,6 +7,7 @@
 mod asked;
 mod check;
 mod claims;
+mod equal;
 mod functions;
 mod mistake;
 mod names;

@@ -46,9 +46,11 @@ pub(super) fn field(variable: &str, field: &str) -> Option<(Read, Type)> {
     })
 }
 
-/// Fields of a request that no policy reads: credentials, and what a client says of itself that only a
-/// trusted proxy may say.
+/// Whether policies may read the field: not credentials, nor what a client says of itself that only we or
+/// a trusted proxy may say. Some servers read any other sign as `-`.
 pub(super) fn may_read(header: &str) -> bool {
     let hidden = ["authorization", "cookie", "dpop", "forwarded", "proxy-authorization"];
-    !hidden.contains(&header) && !header.starts_with("x-forwarded-")
+    let prefixes = ["x-forwarded-", "x-portcullis-"];
+    let folded = header.replace(|sign: char| !sign.is_ascii_alphanumeric(), "-");
+    !hidden.contains(&&*folded) && !prefixes.iter().any(|prefix| folded.starts_with(prefix))
 }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use cel::common::types::CelBool;
 use cel::{Context, Env, IdedExpr, Value};
+use http::HeaderName;
 use portcullis_core::Clock;
 
-use super::asked::{Asked, Read, Reader};
+use super::asked::{Asked, Read, Reader, same_variable};
 use super::check::Checked;
+use super::equal::declare;
 use super::mistake::Mistake;
 use super::parse::parse;
 use super::path::PathVariables;
+use super::query::same_parameter;
 use super::reason::reason;
 use crate::{Origin, ReportOnly};
 
@@ -63,7 +66,9 @@ pub enum Judgement {
 impl Compiler {
     /// With the time of `clock`.
     pub fn new(clock: Clock) -> Self {
-        Self { env: Arc::new(Env::stdlib()), clock }
+        let mut env = Env::stdlib();
+        declare(&mut env);
+        Self { env: Arc::new(env), clock }
     }
 
     /// Compiles the policy `name`, or tells all that is wrong with it.
@@ -100,6 +105,22 @@ impl Policy {
         self.reads.iter().filter_map(|read| {
             let Read::Variable(name) = read else { return None };
             Some(&**name)
+        })
+    }
+
+    /// Whether it reads the field `name`, in a spelling that some servers take for it.
+    pub fn reads_header(&self, name: &HeaderName) -> bool {
+        self.reads.iter().any(|read| {
+            let (Read::Header(read) | Read::HasHeader(read)) = read else { return false };
+            same_variable(read, name)
+        })
+    }
+
+    /// Whether it reads the parameter `name` of the query, in a spelling that some servers take for it.
+    pub fn reads_parameter(&self, name: &str) -> bool {
+        self.reads.iter().any(|read| {
+            let (Read::Query(read) | Read::HasQuery(read)) = read else { return false };
+            same_parameter(name.as_bytes(), read)
         })
     }
 

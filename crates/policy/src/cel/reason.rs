@@ -3,6 +3,7 @@
 use cel::ExecutionError;
 
 use super::check::symbol;
+use super::equal::SPENT;
 
 /// The longest name that is told, in characters.
 const LONGEST_NAME: usize = 64;
@@ -22,6 +23,12 @@ pub(super) fn reason(error: &ExecutionError, why: Option<&str>) -> String {
         }
         ExecutionError::FunctionError { function, message } if function == "matches" => {
             format!("`matches` was asked of {message}")
+        }
+        ExecutionError::FunctionError { function, message } if function == SPENT => message.clone(),
+        ExecutionError::FunctionError { function, message }
+            if ["!=", "==", "contains", "in"].contains(&&**function) =>
+        {
+            format!("`{function}` {message}")
         }
         ExecutionError::FunctionError { function, .. } => format!("`{function}` failed"),
         ExecutionError::UnexpectedType { got, want } => format!("{got} where {want} is needed"),

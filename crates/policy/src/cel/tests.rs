@@ -309,6 +309,70 @@ fn what_stands_there_twice_is_never_judged() {
 }
 
 #[test]
+fn a_parameter_in_another_spelling_is_never_judged() {
+    let message = "`request.query.is_admin` is spelt in another way";
+    for key in [
+        "is_admin[]",
+        "is_admin%5B%5D",
+        "is_admin[0]",
+        "is_admin[x][y]",
+        "+is_admin",
+        "%20is_admin",
+        "%09is_admin",
+        "is_admin+",
+        "is_admin%00",
+        "is_admin%00x",
+        "[is_admin]",
+        "]is_admin",
+        "is.admin",
+        "is+admin",
+        "is[admin",
+        "IS_ADMIN",
+        "is_admin[%FF]",
+    ] {
+        for query in [format!("{key}=1"), format!("a=b&{key}"), format!("is_admin=x&{key}=1")] {
+            let spelt = ask().target(format!("/v1/users/a/b?{query}"));
+            for text in ["!has(request.query.is_admin)", "request.query.is_admin == 'x'"] {
+                fails(&spelt, text, message);
+            }
+        }
+    }
+    for key in ["admin", "is_admins", "xis_admin", "is-admin", "is_admin%2B", "is", "", "[]", "%FF"]
+    {
+        let other = ask().target(format!("/v1/users/a/b?{key}=1"));
+        assert_eq!(other.of("!has(request.query.is_admin)"), Judgement::True, "{key}");
+    }
+    let filter = "request.query['filter[x]'] == '1'";
+    let both = ask().target("/v1/users/a/b?filter[y]=2&filter[x]=1");
+    assert_eq!(both.of(filter), Judgement::True);
+    let twice = ask().target("/v1/users/a/b?filter[x]=1&filter[x][]=2");
+    fails(&twice, filter, "`request.query.filter[x]` is spelt in another way");
+}
+
+#[test]
+fn a_field_in_another_spelling_is_never_judged() {
+    for other in ["x_tenant", "x.tenant", "x~tenant"] {
+        let spelt = ask().header(other, "victim");
+        let message = format!("the field x-tenant stands there as {other}");
+        for text in [
+            "request.headers['x-tenant'] == claims.tenant",
+            "request.headers['x-tenant'] != 'victim'",
+            "!('x-tenant' in request.headers)",
+        ] {
+            fails(&spelt, text, &message);
+        }
+    }
+    let debug = ask().header("x_debug", "1");
+    let message = "the field x-debug stands there as x_debug";
+    fails(&debug, "!('x-debug' in request.headers)", message);
+    assert_eq!(debug.of("request.headers.x_debug == '1'"), Judgement::True);
+    let tenant = "request.headers['x-tenant'] == claims.tenant";
+    for other in ["xxtenant", "x-tenants", "x-tenan", "x--tenant"] {
+        assert_eq!(ask().header(other, "victim").of(tenant), Judgement::True, "{other}");
+    }
+}
+
+#[test]
 fn the_length_of_a_body_is_known_or_refuses() {
     let small = Ask { length: Some(10), has_body: true, ..ask() };
     assert_eq!(small.of("request.content_length < 11"), Judgement::True);
@@ -336,6 +400,85 @@ fn no_token_makes_an_evaluation_long() {
     let text = ask().claims(json!({"t": "a".repeat(2049)}));
     let message = "`matches` was asked of a text of more than 2048 bytes";
     fails(&text, "claims.t.matches('^a*$')", message);
+}
+
+#[test]
+fn what_is_of_another_type_is_not_unequal() {
+    let odd = ask().claims(json!({
+        "null": null, "number": 5, "list": ["x"], "text": "x", "true": "true", "map": {},
+    }));
+    for (claim, found) in
+        [("null", "null_type"), ("number", "int"), ("list", "list"), ("map", "map")]
+    {
+        for operator in ["!=", "=="] {
+            let message = format!("`{operator}` does not go with {found} and string");
+            fails(&odd, &format!("claims['{claim}'] {operator} 'x'"), &message);
+            fails(&odd, &format!("!(claims['{claim}'] {operator} 'x')"), &message);
+            fails(&odd, &format!("claims['{claim}'] {operator} claims.text"), &message);
+        }
+    }
+    fails(&odd, "claims['true'] != true", "`!=` does not go with string and bool");
+    fails(&odd, "principal.subject != claims.number", "`!=` does not go with string and int");
+    for text in [
+        "claims['null'] == null && claims.text != null && null != claims.list",
+        "claims.number == 5.0 && claims.number == 5u && claims.number != 5.5",
+        "claims.list != ['y'] && claims.list == ['x'] && claims.list != [5]",
+        "claims.map == {} && claims.map != {'a': 1} && !(5 in claims.list) && 'x' in claims.list",
+        "[5, 'x', null].exists(e, e in claims.list)",
+    ] {
+        assert_eq!(odd.of(text), Judgement::True, "{text}");
+    }
+    fails(&odd, "claims.number in claims.text", "`in` does not go with int and string");
+}
+
+#[test]
+fn numbers_are_equal_to_the_last_digit() {
+    let claims = r#"{"n": 9007199254740992.0, "i": 9007199254740993, "big": 18446744073709551615,
+        "top": 18446744073709551616, "half": 0.5, "zero": -0.0}"#;
+    let ask = ask().claims(serde_json::from_str(claims).expect("JSON"));
+    for text in [
+        "claims.n != 9007199254740993 && claims.n == 9007199254740992",
+        "claims.i != claims.n && !(claims.i in [claims.n]) && [claims.i] != [claims.n]",
+        "claims.big != claims.top && claims.big == 18446744073709551615u",
+        "claims.half != 0 && claims.half == 0.5 && claims.zero == 0",
+        "{'a': claims.i} != {'a': claims.n} && {'a': claims.n} == {'a': claims.n}",
+    ] {
+        assert_eq!(ask.of(text), Judgement::True, "{text}");
+    }
+}
+
+#[test]
+fn no_token_makes_comparisons_long() {
+    let many: Vec<u32> = (0..1000).collect();
+    let texts: Vec<String> = (0..1000).map(|n| format!("g{n}")).collect();
+    let long = "a".repeat(2000);
+    let claims = json!({"a": many, "b": many, "t": texts, "long": long, "none": [-1]});
+    let ask = ask().claims(claims);
+    let message = "more than 20000 comparisons";
+    for text in [
+        "claims.a.exists(x, -1 in claims.b)",
+        "claims.a.all(x, x in claims.b)",
+        "claims.t.all(x, x + '' in claims.t)",
+        "claims.a.all(x, claims.a == claims.b)",
+        "claims.a.exists(x, {'a': claims.a} != {'a': claims.b})",
+        "claims.t.exists(x, claims.long.contains(x))",
+        "claims.t.exists(x, claims.long.matches('^b*$'))",
+        "claims.a.exists(x, size([claims.a]) == 5)",
+        "claims.a.exists(x, size({'a': claims.a}) == 5)",
+    ] {
+        fails(&ask, text, message);
+    }
+    // What decides decides, as everywhere.
+    let decided = "claims.a.exists(x, [claims.a] == [claims.b] && x < 0)";
+    assert_eq!(ask.of(decided), Judgement::False);
+    for text in [
+        "claims.t.exists(x, x in ['g7', 'g999'])",
+        "claims.a == claims.b && 999 in claims.a && 'g999' in claims.t",
+        "claims.t.filter(x, x == 'g5') == ['g5'] && claims.t.exists(x, x.matches('^g77$'))",
+        "principal.roles.all(r, claims.t.exists(g, g.contains('9')) && r in principal.roles)",
+    ] {
+        assert_eq!(ask.of(text), Judgement::True, "{text}");
+    }
 }
 
 /// What is wrong with `text`, with the part that it is about.
@@ -445,7 +588,16 @@ fn calls_that_never_fit_are_found() {
 
 #[test]
 fn credentials_and_hearsay_are_not_for_policies() {
-    for name in ["authorization", "cookie", "x-forwarded-for", "forwarded", "dpop"] {
+    for name in [
+        "authorization",
+        "cookie",
+        "x-forwarded-for",
+        "x_forwarded_for",
+        "forwarded",
+        "dpop",
+        "proxy.authorization",
+        "x-portcullis-identity",
+    ] {
         let message = format!("no policy reads the field `{name}`");
         wrong(&format!("request.headers['{name}'] == 'x'"), "[", &message);
         wrong(&format!("'{name}' in request.headers"), "in", &message);
@@ -473,6 +625,19 @@ fn nothing_large_or_deep_is_taken() {
 fn many_mistakes_show_at_once() {
     let found = mistakes("principle.x == 1 && principal.subject == 1 && nope(now)");
     assert_eq!(found.len(), 3, "{found:?}");
+}
+
+#[test]
+fn fields_and_parameters_that_a_policy_reads_are_told() {
+    let text = "request.headers['x-api-key'] == 'a' || 'x-b' in request.headers || \
+                request.query.token == 'a' || has(request.query.other)";
+    let policy = compile(text).expect("a policy");
+    for (name, reads) in [("x-api-key", true), ("x_b", true), ("x-c", false), ("token", false)] {
+        assert_eq!(policy.reads_header(&HeaderName::from_static(name)), reads, "{name}");
+    }
+    for (name, reads) in [("token", true), ("Other", true), ("x-b", false)] {
+        assert_eq!(policy.reads_parameter(name), reads, "{name}");
+    }
 }
 
 #[test]

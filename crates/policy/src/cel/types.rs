@@ -35,6 +35,14 @@ impl Type {
         matches!(self, Double | Int | Uint)
     }
 
+    /// Whether two of this type are compared in one step, and nothing else is found at a request.
+    pub(super) const fn is_plain(&self) -> bool {
+        match self {
+            Bool | Double | Duration | Int | Text | Timestamp | Uint => true,
+            Any | List(_) | Map(_) | Null => false,
+        }
+    }
+
     pub(super) const fn is_any(&self) -> bool {
         matches!(self, Any)
     }

@@ -22,9 +22,9 @@ use super::*;
 use crate::hosts::HostEntry;
 use crate::limits::{AddressLimit, PrincipalLimit};
 use crate::{
-    Access, BodyRules, CertificateWay, ClientRules, CookieRules, Demand, Forward, IdentityRules,
-    Lines, MediaType, NoTrace, OriginPattern, PathPattern, PrincipalKey, Role, RouteTableBuilder,
-    RouteTimeouts, ToHttps, TokenMode, TokenWay, UpstreamSettings, UpstreamTimeouts,
+    Access, BodyRules, ClientRules, CookieRules, Demand, Forward, IdentityRules, Lines, MediaType,
+    NoTrace, OriginPattern, PathPattern, PrincipalKey, Role, RouteTableBuilder, RouteTimeouts,
+    ToHttps, TokenMode, TokenWay, UpstreamSettings, UpstreamTimeouts,
 };
 
 /// An issuer with one ES256 key, published in a file.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use portcullis_core::Secret;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
+use super::files::{Files, Identity};
 use crate::folder::{OPEN_FILE, at, refuse_open};
 use crate::{EncryptionKey, StateError, StateFolder};
 
@@ -141,14 +142,23 @@ pub fn made_key(folder: &StateFolder, file: &Path) -> Result<EncryptionKey, Open
     EncryptionKey::new(&kept).ok_or(OpenError::WeakKey { path })
 }
 
+/// One that writes, and one that only asks: in a write-ahead log the second need not wait for anybody
+/// who writes.
+pub(super) struct Connections {
+    pub(super) writer: Connection,
+    pub(super) reader: Connection,
+    pub(super) files: Files,
+}
+
 /// Opens the store, or makes it.
-pub(super) fn open(file: &Path, key: &EncryptionKey) -> Result<Connection, OpenError> {
-    let file = of_owner(file)?;
-    create(&file)?;
-    let opener = Opener { file: &file, key };
-    let mut connection = opener.connect()?;
-    opener.patiently(|| opener.make(&mut connection))?;
-    Ok(connection)
+pub(super) fn open(file: &Path, key: &EncryptionKey) -> Result<Connections, OpenError> {
+    let real = of_owner(file)?;
+    create(&real)?;
+    let opener = Opener { file: &real, key };
+    let before = Identity::of(&real).map_err(at(&real))?;
+    let mut writer = opener.connect()?;
+    opener.patiently(|| opener.make(&mut writer))?;
+    opener.beside(writer, file, before)
 }
 
 /// Makes an empty file for its owner alone. One that is there is not opened: to close it again would
@@ -165,18 +175,19 @@ fn create(file: &Path) -> Result<(), StateError> {
 pub(super) fn open_existing(
     file: &Path,
     key: &EncryptionKey,
-) -> Result<Option<Connection>, OpenError> {
+) -> Result<Option<Connections>, OpenError> {
     if !file.exists() {
         return Ok(None);
     }
-    let file = of_owner(file)?;
-    let opener = Opener { file: &file, key };
-    let mut connection = opener.connect()?;
+    let real = of_owner(file)?;
+    let opener = Opener { file: &real, key };
+    let before = Identity::of(&real).map_err(at(&real))?;
+    let mut writer = opener.connect()?;
     let is_made = opener.patiently(|| {
-        let look = connection.transaction()?;
+        let look = writer.transaction()?;
         Ok(opener.found(&look)?.is_some())
     })?;
-    Ok(is_made.then_some(connection))
+    if is_made { opener.beside(writer, file, before).map(Some) } else { Ok(None) }
 }
 
 /// The same file by the real path of its folder, which must be its owner's alone, as must the file
@@ -227,6 +238,24 @@ impl Opener<'_> {
         connection.busy_timeout(BUSY).map_err(|error| self.error(&error))?;
         self.patiently(|| self.set_up(&connection))?;
         Ok(connection)
+    }
+
+    /// A connection that only asks, beside `writer`. Both have the same file, which is the one that was
+    /// there before they were made.
+    fn beside(
+        &self,
+        writer: Connection,
+        file: &Path,
+        before: Identity,
+    ) -> Result<Connections, OpenError> {
+        let reader = self.connect()?;
+        let only_asks = reader.pragma_update(None, "query_only", "ON");
+        only_asks.map_err(|error| self.error(&error))?;
+        let files = Files::of(file).map_err(at(file))?;
+        if files.store() != before {
+            return Err(self.failed("it was replaced while it was opened"));
+        }
+        Ok(Connections { writer, reader, files })
     }
 
     /// Write-ahead log, so that readers and a writer do not wait for each other; each write is on

@@ -71,6 +71,88 @@ async fn records_outlive_the_process_and_stand_on_their_shelf() {
 }
 
 #[tokio::test]
+async fn whoever_asks_does_not_wait_for_whoever_writes() {
+    let (_root, file) = place();
+    let store = store(&file);
+    store.put(Kind::Revocation, "a", &secret("one")).await.unwrap();
+    let before = store.version(Kind::Revocation).await.unwrap();
+    let holder = stranger(&file);
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let writer = store.clone();
+    let late = tokio::spawn(async move { writer.put(Kind::Revocation, "b", &secret("two")).await });
+    // It has the connection for writing in hand, and waits for the other process.
+    while store.0.writer.try_lock().is_some() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.version(Kind::Revocation).await, Ok(before));
+    assert_eq!(store.get(Kind::Revocation, "a").await, Ok(Some(secret("one"))));
+    assert_eq!(store.list(Kind::Revocation).await.unwrap().len(), 1);
+    assert!(!late.is_finished(), "nobody waited for it");
+    holder.execute_batch("ROLLBACK").unwrap();
+    late.await.unwrap().unwrap();
+    assert!(store.version(Kind::Revocation).await.unwrap() > before);
+    assert_eq!(store.get(Kind::Revocation, "b").await, Ok(Some(secret("two"))));
+}
+
+/// Nothing is told of a store that is not the one that was opened, and nothing is kept in it.
+async fn is_missed(store: &SqliteDurable, what: &str) {
+    let told = |error: DurableError| {
+        assert!(error.to_string().contains("was removed or replaced"), "{what}: {error}");
+    };
+    told(store.version(Kind::Revocation).await.unwrap_err());
+    told(store.list(Kind::Revocation).await.unwrap_err());
+    told(store.get(Kind::Revocation, "a").await.unwrap_err());
+    told(store.put(Kind::Revocation, "b", &secret("two")).await.unwrap_err());
+    told(store.put_first(Kind::Revocation, "b", &secret("two")).await.unwrap_err());
+    told(store.remove(Kind::Revocation, "a").await.unwrap_err());
+    told(store.lease("l", "h", Duration::from_secs(1)).await.unwrap_err());
+    told(store.release("l", "h").await.unwrap_err());
+}
+
+#[tokio::test]
+async fn a_store_that_is_removed_or_replaced_is_missed() {
+    for suffix in ["", "-wal", "-shm"] {
+        let (root, file) = place();
+        let store = store(&file);
+        store.put(Kind::Revocation, "a", &secret("one")).await.unwrap();
+        let (path, aside) = (format!("{}{suffix}", file.display()), root.path().join("aside"));
+        fs::rename(&path, &aside).unwrap();
+        is_missed(&store, "removed").await;
+        fs::copy(&aside, &path).unwrap();
+        is_missed(&store, "replaced").await;
+        fs::rename(&aside, &path).unwrap();
+        assert_eq!(store.get(Kind::Revocation, "a").await, Ok(Some(secret("one"))), "{suffix}");
+        store.put(Kind::Revocation, "a", &secret("two")).await.unwrap();
+        assert_eq!(store.get(Kind::Revocation, "a").await, Ok(Some(secret("two"))), "{suffix}");
+    }
+    let (_root, file) = place();
+    let nested = file.parent().unwrap().join("nested");
+    let store = store(&nested.join("state.db"));
+    fs::remove_dir_all(&nested).unwrap();
+    is_missed(&store, "the folder").await;
+}
+
+#[tokio::test]
+async fn a_store_that_goes_while_it_is_written_to_has_kept_nothing() {
+    let (_root, file) = place();
+    let store = store(&file);
+    let path = file.clone();
+    let done = store.write(move |_, _| {
+        fs::remove_file(&path).unwrap();
+        Ok(())
+    });
+    assert!(matches!(done.await.unwrap(), Err(Failure::Replaced(_))));
+}
+
+#[tokio::test]
+async fn whoever_asks_cannot_write() {
+    let (_root, file) = place();
+    let store = store(&file);
+    let refused = store.0.reader.lock().execute("DELETE FROM key_check", []).unwrap_err();
+    assert_eq!(refused.sqlite_error_code(), Some(rusqlite::ErrorCode::ReadOnly), "{refused}");
+}
+
+#[tokio::test]
 async fn files_are_the_owners_alone_and_show_nothing() {
     let root = tempfile::tempdir().unwrap();
     let file = root.path().join("new/state.db");
@@ -235,7 +317,7 @@ async fn a_full_disk_is_told_and_what_was_kept_stays() {
     let store = store(&file);
     store.put(Kind::Certificate, "a.test", &secret("kept")).await.unwrap();
     let pages: i64 = {
-        let connection = store.0.connection.lock();
+        let connection = store.0.writer.lock();
         let pages = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
         connection.pragma_update(None, "max_page_count", pages).unwrap();
         pages
@@ -254,7 +336,7 @@ async fn a_full_disk_is_told_and_what_was_kept_stays() {
 async fn a_store_that_cannot_be_written_to_is_told() {
     let (_root, file) = place();
     let store = store(&file);
-    store.0.connection.lock().pragma_update(None, "query_only", "ON").unwrap();
+    store.0.writer.lock().pragma_update(None, "query_only", "ON").unwrap();
     let error = store.put(Kind::Challenge, "t", &secret("t")).await.unwrap_err();
     assert!(error.to_string().contains("readonly"), "{error}");
     let error = store.lease("l", "h", Duration::from_secs(1)).await.unwrap_err();

@@ -220,6 +220,12 @@ fn limits() -> Vec<Case> {
             &[(FLOOD, BOTH), (VERSION, OVER), PUBLIC, OTHER],
         ),
         case(
+            "A072",
+            "report_only[0].until",
+            &[(VERSION, "version: 1\nreport_only: [{requests: [app], until: 2020-01-31}]\n")],
+            &[(VERSION, "version: 1\nreport_only: [{requests: [app], until: 2120-01-31}]\n")],
+        ),
+        case(
             "A030",
             "limits[0].key",
             &[

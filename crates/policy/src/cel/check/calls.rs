@@ -6,6 +6,7 @@ use cel::{Context, IdedExpr, Value};
 use super::operators::{is_literal, symbol};
 use super::{Checker, Typed, call_of, literal_text};
 use crate::cel::asked::Read;
+use crate::cel::equal;
 use crate::cel::functions::{self, CallError};
 use crate::cel::pattern::Pattern;
 use crate::cel::types::Type;
@@ -32,6 +33,9 @@ impl Checker<'_> {
             Ok(found) => found,
             Err(error) => return self.no_call(id, &name, &places, error),
         };
+        if self.macros > 0 && name == "contains" {
+            return self.contains(id, target, args);
+        }
         let target = target.map(|(target, _)| Box::new(target));
         let call = IdedExpr { id, expr: Expr::Call(CallExpr { func_name: name, target, args }) };
         if literals && let Some(why) = constant_failure(&call) {
@@ -39,6 +43,16 @@ impl Checker<'_> {
             return self.wrong(at, why);
         }
         (call, found)
+    }
+
+    /// `text.contains(part)` in a macro, where it is asked again and again.
+    fn contains(&mut self, id: u64, target: Option<Typed>, args: Vec<IdedExpr>) -> Typed {
+        match (target, <[IdedExpr; 1]>::try_from(args)) {
+            (Some((text, _)), Ok([part])) => {
+                (self.budgeted(id, equal::CONTAINS, text, part), Type::Bool)
+            }
+            _ => self.no_call(id, "contains", &[], CallError::Unknown),
+        }
     }
 
     fn no_call(&mut self, id: u64, name: &str, places: &[u64], error: CallError) -> Typed {
@@ -86,7 +100,12 @@ impl Checker<'_> {
         match Pattern::new(written) {
             Ok(compiled) => {
                 let pattern = self.read(pattern.id, Read::Pattern(compiled));
-                (call_of(id, op::IN, vec![text, pattern]), Type::Bool)
+                let call = if self.macros > 0 {
+                    self.budgeted(id, equal::MATCHES, text, pattern)
+                } else {
+                    call_of(id, op::IN, vec![text, pattern])
+                };
+                (call, Type::Bool)
             }
             Err(why) => self.wrong(pattern.id, why),
         }

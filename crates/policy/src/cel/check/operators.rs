@@ -6,6 +6,7 @@ use cel::common::ast::{Expr, LiteralValue};
 
 use super::{Checker, Typed, call_of, literal_text};
 use crate::cel::asked::{Field, KINDS, Read};
+use crate::cel::equal;
 use crate::cel::mistake::Mistake;
 use crate::cel::types::Type;
 
@@ -76,7 +77,13 @@ impl Checker<'_> {
             let message = format!("{one} and {other} are never equal");
             return self.wrong(id, message);
         }
-        (call_of(id, name, vec![left, right]), Type::Bool)
+        let same = one.is_plain() && one == other;
+        let call = match name {
+            _ if same || null => call_of(id, name, vec![left, right]),
+            op::EQUALS => self.budgeted(id, equal::EQUAL, left, right),
+            _ => self.budgeted(id, equal::UNEQUAL, left, right),
+        };
+        (call, Type::Bool)
     }
 
     /// One side of a comparison, on which `principal` may stand by itself.
@@ -134,7 +141,13 @@ impl Checker<'_> {
         if !one.may_equal(&element) {
             return self.wrong(id, format!("{one} is never in {}", inside(&of)));
         }
-        (call_of(id, op::IN, vec![left, right]), Type::Bool)
+        let once = self.macros == 0 && one == Type::Text;
+        let call = if once {
+            call_of(id, op::IN, vec![left, right])
+        } else {
+            self.budgeted(id, equal::WITHIN, left, right)
+        };
+        (call, Type::Bool)
     }
 }
 
