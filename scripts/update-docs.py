@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-COMMANDS = ["run", "check", "explain", "certificates", "tokens", "schema", "demo", "version"]
+COMMANDS = ["run", "check", "explain", "test", "certificates", "keys", "tokens", "schema", "demo", "version"]
 
 
 def source(path):

@@ -87,7 +87,7 @@ cases:
   - name: not own
     request: {url: "http://api.test/own/8"}
     credential: {token: {issuer: main, subject: "7", scopes: [read]}}
-    expect: {code: policy-denied, route: own, rule: "7"}
+    expect: {code: policy-denied, route: own, rule: 7}
   - name: expired
     request: {url: "http://api.test/own/7", time: 2020-01-01T00:00:00Z}
     credential: {token: {issuer: main, subject: "7", scopes: [read], expired: true}}
@@ -209,6 +209,84 @@ fn a_case_that_is_not_as_expected_says_what_was() {
     let junit = std::fs::read_to_string(launch.folder().join("junit.xml")).unwrap();
     assert!(junit.contains("failures=\"1\"") && junit.contains("<failure"), "{junit}");
     python(READ_JUNIT, &[&launch.folder().join("junit.xml"), Path::new("1 1")]);
+}
+
+const COVERED: &str = r#"
+version: 1
+listeners: [{name: plain, address: "127.0.0.1:0", cleartext: true}]
+hosts: [api.test]
+issuers: [{name: main, issuer: "https://idp.test", audience: [api]}]
+policies: {own: 'principal.subject == path.id', tried: 'claims.level > 3', last: '"x" in claims'}
+report_only: [{policies: [tried], until: 2097-01-01}]
+upstreams: [{name: u, endpoints: ["http://127.0.0.1:9"]}]
+routes:
+  - {name: own, path: "/own/{id}", access: {any_of: [{issuer: main}], policies: [own, tried, last]}, forward: {upstream: u}}
+  - {name: app, path: /app, access: {any_of: [{issuer: main}]}, cors: app, forward: {upstream: u}}
+"#;
+
+/// What is missing, by route or policy, of a file with the one case.
+fn missing(case: &str, of: &str) -> (i32, Vec<String>) {
+    let cases = format!("cases:\n  - {{name: a, request: {{{case}\n");
+    let done = bare(COVERED).file("gateway.tests.yaml", &cases).command(&["test", "--json"]);
+    let told: Value = serde_json::from_str(&done.stdout).expect(&done.stdout);
+    let coverage = &told["coverage"][0];
+    let rows =
+        ["routes", "policies"].map(|key| coverage[key].as_array().cloned().unwrap_or_default());
+    let row = rows.concat().into_iter().find(|row| row["name"] == of).expect("the row");
+    let missing = row["missing"].as_array().expect("a list");
+    (done.code, missing.iter().map(|one| one.as_str().unwrap().to_owned()).collect())
+}
+
+#[test]
+fn only_what_a_case_showed_is_covered() {
+    let own = |subject: &str, claims: &str, expect: &str| {
+        format!(
+            "url: \"http://api.test/own/7\"}}, credential: {{token: {{issuer: main, subject: \"{subject}\", \
+             claims: {{{claims}}}}}}}, expect: {expect}}}"
+        )
+    };
+    // Policies of one line are told apart, and those that were not asked are not covered.
+    let denied = own("8", "level: 5", "{code: policy-denied}");
+    assert_eq!(missing(&denied, "own"), (0, vec!["true".to_owned()]));
+    for other in ["tried", "last"] {
+        assert_eq!(missing(&denied, other).1, ["false", "true"]);
+    }
+    // On trial it was false, though the request passed.
+    let passed = own("7", "level: 1, x: 1", "allow");
+    assert_eq!(missing(&passed, "tried"), (0, vec!["true".to_owned()]));
+    assert_eq!(missing(&passed, "last"), (0, vec!["false".to_owned()]));
+    // What cannot be evaluated was neither.
+    assert_eq!(missing(&own("7", "x: 1", "allow"), "tried").1, ["false", "true"]);
+    // A case that failed showed nothing.
+    let (code, failed) = missing(&own("7", "level: 5, x: 1", "deny"), "own");
+    assert!(code == 1 && failed == ["false", "true"], "{failed:?}");
+    // A preflight that the app answers is not a request that the route let pass.
+    let preflight = "method: OPTIONS, url: \"http://api.test/app\", headers: {origin: \"https://ui.test\", \
+                     access-control-request-method: GET}}, expect: allow}";
+    let (code, left) = missing(preflight, "app");
+    assert!(code == 0 && left.contains(&"allow".to_owned()), "{left:?}");
+}
+
+#[test]
+fn what_has_no_effect_is_a_mistake_of_the_case() {
+    for (part, told) in [
+        ("credential: {api_key: {}}", "no route of the configuration takes API keys"),
+        ("credential: {client_certificate: {san: [a.test]}}", "`client_certificate` has no effect"),
+        ("repeat: 1000000000", "a whole number from 1 to 10000"),
+    ] {
+        let case = format!(
+            "cases:\n  - {{name: \"a\\e[2J\", request: {{url: \"http://api.test/own/7\"}}, {part}, expect: deny}}\n"
+        );
+        let wrong = rules(&case).command(&["test"]);
+        assert_eq!(wrong.code, 2, "{part}: {}", wrong.stdout);
+        assert!(wrong.stdout.contains(told), "{part}: {}", wrong.stdout);
+        assert!(!wrong.stdout.contains('\u{1b}'), "{:?}", wrong.stdout);
+    }
+    let cases =
+        "cases: [{name: \"a\\e[2J\", request: {url: \"http://api.test/own/7\"}, expect: allow}]\n";
+    let failed = rules(cases).command(&["test"]);
+    assert_eq!(failed.code, 1, "{}", failed.stdout);
+    assert!(failed.stdout.contains("a\\u{1b}[2J"), "{:?}", failed.stdout);
 }
 
 #[test]

@@ -203,6 +203,15 @@ fn explain_says_that_it_would_refuse() {
         finished.stdout
     );
     assert!(finished.stdout.contains("policy owner: it is false"), "{}", finished.stdout);
+    let json =
+        launch.command(&["explain", "GET", url, "-H", &field, "--at", &now, "--format", "json"]);
+    let told: Value = serde_json::from_str(&json.stdout).expect(&json.stdout);
+    let one = &told["would_deny"][0];
+    assert_eq!(
+        (&one["code"], &one["reason"]),
+        (&json!("policy-denied"), &json!("policy owner: it is false"))
+    );
+    assert!(one["rule"].as_str().is_some_and(|rule| rule.starts_with("gateway.yaml:")), "{told}");
 }
 
 fn now() -> u64 {

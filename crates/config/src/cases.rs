@@ -247,6 +247,11 @@ impl Case {
         let routes = snapshot.pipeline.routes.names().iter().map(ToString::to_string).collect();
         known(self.at.key("expect").key("route"), self.expect.route.as_deref(), "route", routes);
         self.check_token(snapshot, problems);
+        if self.api_key.is_some() && snapshot.api_keys.field.is_none() {
+            let at = self.at.key("credential").key("api_key");
+            let message = "this has no effect: no route of the configuration takes API keys";
+            problems.push(Problem::new(at, message).on_key());
+        }
     }
 
     /// An opaque token has no signature, and of others no server is asked.

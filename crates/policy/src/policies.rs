@@ -23,6 +23,7 @@ pub(crate) fn admit_policies<T: Trace>(
     let Access::AnyOf(Demand { policies, .. }) = &route.access else { return Ok(()) };
     for RoutePolicy { policy, variables, report_only } in policies {
         let judgement = policy.judge(Asked { principal, head, client, variables });
+        trace.judged(policy.name(), said(&judgement));
         let reason: Cow<'static, str> = match judgement {
             Judgement::True => {
                 trace.note(Stage::Permit, policy.origin(), || seen(policy, "true"));
@@ -37,6 +38,14 @@ pub(crate) fn admit_policies<T: Trace>(
         refuse(denial, policy.origin(), report, &mut tally.would_deny)?;
     }
     Ok(())
+}
+
+const fn said(judgement: &Judgement) -> Option<bool> {
+    match judgement {
+        Judgement::True => Some(true),
+        Judgement::False => Some(false),
+        Judgement::Failed(_) => None,
+    }
 }
 
 fn seen(policy: &Policy, said: &str) -> String {

@@ -99,6 +99,9 @@ impl Stage {
 pub trait Trace {
     /// One stage's note. `saw` is only called where somebody listens.
     fn note(&mut self, stage: Stage, origin: Origin, saw: impl FnOnce() -> String);
+
+    /// What the policy of that name said; `None` where it could not be evaluated.
+    fn judged(&mut self, _policy: &str, _said: Option<bool>) {}
 }
 
 /// Nobody listens.

@@ -16,7 +16,7 @@ use portcullis_authn::KeyCache;
 use portcullis_config::cases::{self, Case, CasesFile, ENDING};
 use portcullis_core::Clock;
 
-use crate::cli::{TestArgs, print_line};
+use crate::cli::{TestArgs, print_line, shown};
 use coverage::Coverage;
 use mint::Keys;
 use run::{Bench, Outcome};
@@ -101,7 +101,9 @@ async fn ran(args: &TestArgs) -> Result<Run, String> {
         let coverage = coverage.or_insert_with(|| Coverage::new(&first.snapshot));
         for case in &file.cases {
             let done = one(&file, case, (&mut keys, &fetched), &clock).await?;
-            coverage.note(&done.outcome);
+            if done.wrong.is_empty() {
+                coverage.note(&done.outcome);
+            }
             run.done.push(done);
         }
     }
@@ -120,8 +122,8 @@ async fn one(
     let bench = Bench::new(&file.config, Clock::manual(at), fetched).await;
     let bench = bench.map_err(|report| report.render_text(false))?;
     let outcome = bench.run(case, keys).await;
-    let outcome =
-        outcome.map_err(|why| format!("{}:{}: {}: {why}", file.name(), case.line, case.name))?;
+    let place = |why: String| format!("{}:{}: {}: {why}", file.name(), case.line, case.name);
+    let outcome = outcome.map_err(|why| shown(&place(why)))?;
     let wrong = outcome.judge(case);
     let took = clock.monotonic().saturating_sub(since);
     Ok(Done { file: file.name().to_owned(), case: case.clone(), outcome, wrong, took })

@@ -235,6 +235,15 @@ pub(crate) fn print_line(text: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// On one line and without what a terminal would obey.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
 fn version() -> String {
     format!(
         "portcullis {}\ncommit {}\nfeatures default\ncrypto provider aws-lc-rs",

@@ -39,13 +39,20 @@ pub(crate) struct Note {
     pub saw: String,
 }
 
-/// What each stage said.
+/// What each stage said, and each policy that was asked.
 #[derive(Debug, Default)]
-struct Notes(Vec<Note>);
+struct Notes {
+    stages: Vec<Note>,
+    policies: Vec<(String, Option<bool>)>,
+}
 
 impl Trace for Notes {
     fn note(&mut self, stage: Stage, origin: Origin, saw: impl FnOnce() -> String) {
-        self.0.push(Note { stage, origin, saw: saw() });
+        self.stages.push(Note { stage, origin, saw: saw() });
+    }
+
+    fn judged(&mut self, policy: &str, said: Option<bool>) {
+        self.policies.push((policy.to_owned(), said));
     }
 }
 
@@ -54,6 +61,8 @@ impl Trace for Notes {
 pub(crate) struct Tried {
     /// What the stages said that were asked.
     pub notes: Vec<Note>,
+    /// What the policies said that were asked; `None` of one that could not be evaluated.
+    pub policies: Vec<(String, Option<bool>)>,
     /// The path that is judged and forwarded; `None` where the head cannot be read.
     pub path: Option<CanonicalPath>,
     /// The decision, or why there is none.
@@ -135,7 +144,8 @@ impl Trial {
             }
             Err(denial) => (None, Err(not_read(pipeline, conn, denial, &mut notes))),
         };
-        Tried { notes: notes.0, path, outcome, file: Arc::clone(&pipeline.lines.file) }
+        let (notes, policies) = (notes.stages, notes.policies);
+        Tried { notes, policies, path, outcome, file: Arc::clone(&pipeline.lines.file) }
     }
 
     /// What the head gate makes of its bytes.
@@ -212,6 +222,11 @@ impl Tried {
     /// The route, once found.
     pub(crate) fn route(&self) -> Option<&Arc<Route>> {
         self.outcome.as_ref().ok()?.route.as_ref()
+    }
+
+    /// Whether it passes as a preflight that the app answers: no rule of the route judged it.
+    pub(crate) fn is_app_preflight(&self) -> bool {
+        self.outcome.as_ref().is_ok_and(is_app_preflight)
     }
 
     /// Where the rule of a note stands.

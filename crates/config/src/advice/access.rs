@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::advice::facts::Facts;
 use crate::advice::routes::RouteFacts;
 use crate::advice::rule::{Found, Reference, Rule, Severity};
+use crate::read::Items;
 
 /// The rules.
 pub(super) const RULES: &[Rule] = &[
@@ -129,7 +130,10 @@ fn names_owner(segment: &str) -> bool {
 fn object_of_another(facts: &Facts<'_>, found: &mut Found) {
     let is_guarded = |route: &RouteFacts<'_>| {
         let rules = route.rules();
-        rules.is_some_and(|rules| rules.policies.is_some() || rules.roles.is_some())
+        rules.is_some_and(|rules| {
+            let mut policies = rules.policies.iter().flat_map(Items::iter);
+            policies.any(|name| facts.is_in_force(name)) || rules.roles.is_some()
+        })
     };
     for route in facts.routes().filter(|route| !route.is_public() && !is_guarded(route)) {
         if let Some(variable) = route.path().split('/').find(|segment| names_owner(segment)) {

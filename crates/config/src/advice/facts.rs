@@ -11,7 +11,7 @@ use crate::raw::limits::Limit;
 use crate::raw::listeners::Listener;
 use crate::raw::upstreams::Upstream;
 use crate::read::Items;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Trial};
 use crate::yaml::tree::Node;
 
 /// A file without mistakes: as it was written, and as it was compiled.
@@ -30,6 +30,22 @@ impl<'a> Facts<'a> {
     pub(super) fn routes(&self) -> impl Iterator<Item = RouteFacts<'a>> {
         let file = self.file;
         below(file.routes.iter(), "routes").map(move |(at, raw)| RouteFacts { at, raw, file })
+    }
+
+    /// Whether a limit refuses: it is not on trial.
+    pub(super) fn refuses(&self, limit: &Limit) -> bool {
+        let name = named(limit.name.as_ref());
+        !self.trials().any(|trial| trial.limits.iter().any(|one| one == name))
+    }
+
+    /// Whether the policy of that name refuses: it is not on trial.
+    pub(super) fn is_in_force(&self, policy: &str) -> bool {
+        !self.trials().any(|trial| trial.policies.iter().any(|one| one == policy))
+    }
+
+    /// Trials that are not over.
+    fn trials(&self) -> impl Iterator<Item = &'a Trial> {
+        self.snapshot.trials.iter().filter(|trial| !trial.ended)
     }
 
     pub(super) fn issuers(&self) -> impl Iterator<Item = (At, &'a Issuer)> {

@@ -4,7 +4,6 @@ use crate::advice::facts::{Facts, named};
 use crate::advice::routes::RouteFacts;
 use crate::advice::rule::{Found, Reference, Rule, Severity};
 use crate::raw::limits::{Limit, LimitKey};
-use crate::read::Items;
 
 /// The rules.
 pub(super) const RULES: &[Rule] = &[
@@ -64,16 +63,14 @@ fn is_by_address(limit: &Limit) -> bool {
     matches!(limit.key, Some(LimitKey::Address))
 }
 
-fn has_no_limits(route: &RouteFacts<'_>) -> bool {
-    let limits = route.raw.limits.as_ref().or(route.defaults().limits.as_ref());
-    limits.is_none_or(Items::is_empty)
-}
-
 fn public_unlimited(facts: &Facts<'_>, found: &mut Found) {
     if facts.snapshot.pipeline.flood.is_some() {
         return;
     }
-    for route in facts.routes().filter(|route| route.is_public() && has_no_limits(route)) {
+    let is_open = |route: &RouteFacts<'_>| {
+        route.is_public() && !route.limits().any(|limit| facts.refuses(limit))
+    };
+    for route in facts.routes().filter(is_open) {
         found.note(route.access_at(), format!("the public route `{}` has no limit", route.name()));
     }
 }
@@ -84,7 +81,7 @@ fn credentials_unlimited(facts: &Facts<'_>, found: &mut Found) {
     }
     let is_open = |route: &RouteFacts<'_>| {
         let tries = route.issuers().next().is_some() || route.takes_keys();
-        tries && !route.limits().any(is_by_address)
+        tries && !route.limits().any(|limit| is_by_address(limit) && facts.refuses(limit))
     };
     for route in facts.routes().filter(is_open) {
         let message = format!("the route `{}` has no limit by address", route.name());

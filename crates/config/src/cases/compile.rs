@@ -5,13 +5,16 @@ use portcullis_core::{AlternativeName, Denial, Fault, Timestamp};
 use std::collections::HashSet;
 
 use super::raw::{self, Values};
-use super::values::members;
+use super::values::{members, place};
 use super::{ApiKeyCase, Case, CertificateCase, DpopCase, Expect, IntrospectionCase, TokenCase};
 use crate::at::At;
 use crate::problem::{Problem, Problems};
 use crate::raw::issuers::TokenPlace;
 use crate::report::Source;
 use crate::yaml::tree::Node;
+
+/// The most requests of one case.
+const MOST: u32 = 10_000;
 
 pub(super) fn compile(
     file: raw::File,
@@ -42,7 +45,13 @@ fn case(raw: raw::Case, at: &At, line: u32, tree: &Node, problems: &mut Problems
     let raw::Case { name, request, credential, repeat, at_once, expect } = raw;
     let name = problems.required(at, "name", name);
     let expect = problems.required(at, "expect", expect);
-    let expect = expect.and_then(|expect| compile_expect(expect, &at.key("expect"), problems));
+    let expect =
+        expect.and_then(|expect| compile_expect(expect, &at.key("expect"), tree, problems));
+    let repeat = repeat.map_or(1, std::num::NonZero::get);
+    if repeat > MOST {
+        let problem = Problem::new(at.key("repeat"), format!("found {repeat}"));
+        problems.push(problem.expected(format!("a whole number from 1 to {MOST}")));
+    }
     let request_at = at.key("request");
     let url = problems.required(&request_at, "url", request.url);
     let address = parsed(request.address, &request_at.key("address"), "an IP address", problems);
@@ -77,7 +86,7 @@ fn case(raw: raw::Case, at: &At, line: u32, tree: &Node, problems: &mut Problems
         token,
         api_key: credential.api_key.map(compile_api_key),
         certificate,
-        repeat: repeat.map_or(1, std::num::NonZero::get),
+        repeat,
         at_once,
         expect: expect?,
         at: at.clone(),
@@ -185,7 +194,12 @@ fn compile_certificate(raw: raw::Certificate, at: &At, problems: &mut Problems) 
     CertificateCase { names, subject: raw.subject.unwrap_or_default() }
 }
 
-fn compile_expect(raw: raw::Expect, at: &At, problems: &mut Problems) -> Option<Expect> {
+fn compile_expect(
+    raw: raw::Expect,
+    at: &At,
+    tree: &Node,
+    problems: &mut Problems,
+) -> Option<Expect> {
     let word = |verdict: raw::Verdict| match verdict {
         raw::Verdict::Allow => "allow",
         raw::Verdict::Deny => "deny",
@@ -209,6 +223,7 @@ fn compile_expect(raw: raw::Expect, at: &At, problems: &mut Problems) -> Option<
         raw::Expect::More(more) => more,
     };
     let raw::More { verdict, code, route, reason, rule } = more;
+    let rule = rule.and_then(|_| place(tree, &at.key("rule"), problems));
     let of_refusal = code.is_some() || reason.is_some() || rule.is_some();
     let verdict = match (verdict, of_refusal) {
         (Some(raw::Verdict::Deny), _) | (None, true) => Some("deny"),

@@ -143,7 +143,7 @@ pub(super) struct More {
     pub(super) code: Option<String>,
     pub(super) route: Option<String>,
     pub(super) reason: Option<String>,
-    pub(super) rule: Option<String>,
+    pub(super) rule: Option<IgnoredAny>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

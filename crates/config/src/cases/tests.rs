@@ -33,7 +33,7 @@ cases:
         in: {cookie: session}
       client_certificate: {san: ["spiffe://example.org/a"]}
     repeat: 3
-    expect: {code: scope-missing, route: x, rule: "7"}
+    expect: {code: scope-missing, route: x, rule: 7}
   - {name: two, request: {url: "http://api.test/"}, expect: redirect}
 "#,
     )
@@ -60,6 +60,7 @@ cases:
     });
     assert_eq!(Value::Object(token.claims.clone()), claims);
     assert_eq!((one.expect.verdict, one.expect.code.as_deref()), ("deny", Some("scope-missing")));
+    assert_eq!(one.expect.rule.as_deref(), Some("7"));
     assert_eq!((two.expect.verdict, &*two.method), ("redirect", "GET"));
     assert_eq!(one.address, Some(IpAddr::from([192, 0, 2, 7])));
     assert_eq!(two.address, None);
@@ -71,7 +72,9 @@ fn every_mistake_has_its_place() {
         "cases:\n  - {name: a, request: {url: x, adress: y}, expect: alow}\n  \
          - {name: a, request: {}, expect: {code: scope-mising}}\n  \
          - {name: b, request: {url: x, address: here, time: noon}, expect: {verdict: allow, code: malformed-request}}\n  \
-         - {name: c, request: {url: x}, credential: {token: {claims: [1]}}, expect: allow}\n",
+         - {name: c, request: {url: x}, credential: {token: {claims: [1]}}, expect: allow}\n  \
+         - {name: d, request: {url: x}, repeat: 10001, expect: {rule: -1}}\n  \
+         - {name: e, request: {url: x}, expect: {rule: [1]}}\n",
     )
     .unwrap_err();
     for expected in [
@@ -80,6 +83,9 @@ fn every_mistake_has_its_place() {
         "3:12 cases[1].name: there is another case `a`",
         "cases[1].request: `url` is missing",
         "cases[1].expect.code: there is no code `scope-mising`",
+        "cases[4].repeat: found 10001",
+        "cases[4].expect.rule: this is no place of a rule",
+        "cases[5].expect.rule: this is no place of a rule",
         "cases[2].request.address: found `here`",
         "cases[2].request.time: `noon` is no time",
         "cases[2].expect.verdict: only a `deny` has a code, a reason or a rule",

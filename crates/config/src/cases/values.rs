@@ -1,4 +1,4 @@
-//! From a node of the file to JSON, for claims: the one place where a value may be anything.
+//! Values that may be of more than one kind: claims, which may be anything, and places of rules.
 
 use serde_json::{Map, Value};
 
@@ -17,6 +17,24 @@ pub(super) fn members(tree: &Node, at: &At, problems: &mut Problems) -> Map<Stri
         (true, Kind::Scalar(_) | Kind::Sequence(_)) => {
             problems.push(Problem::new(at.clone(), "claims are a mapping"));
             Map::new()
+        }
+    }
+}
+
+/// `FILE:LINE`, or the line alone.
+pub(super) fn place(tree: &Node, at: &At, problems: &mut Problems) -> Option<String> {
+    let found = tree.find(at);
+    match &found.node.kind {
+        Kind::Scalar(Scalar { shape: Shape::Quoted | Shape::Word, text, .. }) => Some(text.clone()),
+        Kind::Scalar(Scalar { shape: Shape::Number, text, .. })
+            if text.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            Some(text.clone())
+        }
+        Kind::Scalar(_) | Kind::Mapping(_) | Kind::Sequence(_) => {
+            let problem = Problem::new(at.clone(), "this is no place of a rule");
+            problems.push(problem.expected("`FILE:LINE`, or the line alone"));
+            None
         }
     }
 }

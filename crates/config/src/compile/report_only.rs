@@ -105,12 +105,13 @@ impl Reports {
             ("requests", &trial.requests, &mut self.requests),
         ];
         for (key, names, all) in lists {
-            let twice: Vec<&String> = names.iter().filter(|n| find(all, n).is_some()).collect();
-            for name in twice {
-                let message = format!("`{name}` stands in `report_only` twice");
-                problems.push(Problem::new(at.key(key), message));
+            for name in names {
+                let known =
+                    find(all, name).map(|_| format!("`{name}` stands in `report_only` twice"));
+                let twice = known.map(|message| Problem::new(at.key(key), message));
+                twice.into_iter().for_each(|problem| problems.push(problem));
+                all.push((name.clone(), report.clone()));
             }
-            all.extend(names.iter().map(|name| (name.clone(), report.clone())));
         }
         self.trials.push(trial);
     }

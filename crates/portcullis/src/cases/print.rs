@@ -6,6 +6,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Value, json};
 
 use super::{Done, Run};
+use crate::cli::shown;
 
 /// For people: each case that is not as expected, the coverage, and how many there were.
 pub(super) fn text(run: &Run) -> String {
@@ -14,8 +15,9 @@ pub(super) fn text(run: &Run) -> String {
         if wrong.is_empty() {
             continue;
         }
-        writeln!(text, "FAILED {file}:{}: {}", case.line, case.name).ok();
-        writeln!(text, "  {} {}: {wrong}", case.method, case.url).ok();
+        writeln!(text, "FAILED {file}:{}: {}", case.line, shown(&case.name)).ok();
+        let asked = format!("{} {}: {wrong}", case.method, case.url);
+        writeln!(text, "  {}", shown(&asked)).ok();
         if let Some(route) = &outcome.route {
             writeln!(text, "  route {route}").ok();
         }

@@ -13,7 +13,7 @@ use portcullis_config::cases::{ApiKeyCase, Case, TokenCase};
 use portcullis_config::snapshot::Snapshot;
 use portcullis_config::{LoadOptions, Report};
 use portcullis_core::{Authority, Clock, ConnMeta, Timestamp, TlsMeta};
-use portcullis_policy::{Access, Origin};
+use portcullis_policy::Access;
 use portcullis_state::MemoryDurable;
 use portcullis_tls::ClientMode;
 use serde_json::{Map, Value};
@@ -36,8 +36,10 @@ pub(super) struct Outcome {
     pub rule: String,
     /// The route, once found.
     pub route: Option<String>,
-    /// The lines that were asked, and whether each let the request pass.
-    pub asked: Vec<(Origin, bool)>,
+    /// The policies that were true or false of it.
+    pub policies: Vec<(String, bool)>,
+    /// Whether it passed as a preflight that the app answers.
+    pub app_preflight: bool,
 }
 
 /// A compiled file for one case, with keys that stand in for those of its issuers.
@@ -124,6 +126,12 @@ impl Bench {
         let client = self.client(case, keys).await?;
         let listener = case.listener.as_deref();
         let arrival = client.trial.arrival(listener, case.address, &self.snapshot)?;
+        if case.certificate.is_some() && !self.asks(&client.trial, &arrival.listener) {
+            let (host, listener) = (&client.trial.authority, &arrival.listener);
+            return Err(format!(
+                "`client_certificate` has no effect: listener `{listener}` asks for none of clients of `{host}`"
+            ));
+        }
         let conn = match self.conn(case, &client.trial, arrival) {
             Ok(conn) => conn,
             Err(reason) => {
@@ -264,6 +272,11 @@ impl Bench {
         field.unwrap_or_else(|| "x-api-key".to_owned())
     }
 
+    /// Whether the handshake asks for a certificate.
+    fn asks(&self, trial: &Trial, listener: &str) -> bool {
+        trial.https && terms(&self.snapshot, listener, &trial.authority).is_some()
+    }
+
     /// The connection it comes on; an error where the handshake would fail.
     fn conn(&self, case: &Case, trial: &Trial, arrival: Arrival) -> Result<ConnMeta, String> {
         let Arrival { listener, peer } = arrival;
@@ -290,16 +303,16 @@ impl Bench {
 impl Outcome {
     fn of(tried: &Tried) -> Self {
         let refusal = tried.refusal();
-        let last = tried.notes.len().saturating_sub(1);
-        let asked = tried.notes.iter().enumerate();
-        let asked = asked.map(|(index, note)| (note.origin, refusal.is_none() || index < last));
+        let policies = tried.policies.iter();
+        let policies = policies.filter_map(|(name, said)| Some((name.clone(), (*said)?)));
         Self {
             verdict: tried.word().as_str(),
             refused: refusal.map(|refusal| (refusal.status(), refusal.code())),
             reason: refusal.map(|refusal| refusal.reason().into_owned()).unwrap_or_default(),
             rule: tried.rule(),
             route: tried.route().map(|route| route.name.to_string()),
-            asked: asked.collect(),
+            policies: policies.collect(),
+            app_preflight: tried.is_app_preflight(),
         }
     }
 

@@ -59,7 +59,8 @@ impl<'e> Explanation<'e> {
             writeln!(text, "{}", line.trim_end()).ok();
         }
         writeln!(text, "\n{}{}", self.outcome(), self.route()).ok();
-        for line in self.more().into_iter().chain(self.reported()) {
+        let reported = self.would_deny().map(|one| self.reported(one));
+        for line in self.more().into_iter().chain(reported) {
             writeln!(text, "{line}").ok();
         }
         text.trim_end().to_owned()
@@ -84,7 +85,7 @@ impl<'e> Explanation<'e> {
             say("reason", refusal.reason().into());
             say("rule", self.tried.rule().into());
         }
-        let reported = self.reported();
+        let reported: Vec<Value> = self.would_deny().map(|one| self.reported_json(one)).collect();
         if !reported.is_empty() {
             say("would_deny", reported.into());
         }
@@ -142,15 +143,21 @@ impl<'e> Explanation<'e> {
     }
 
     /// What rules on trial would have refused it for.
-    fn reported(&self) -> Vec<String> {
-        let Ok(decision) = &self.tried.outcome else { return Vec::new() };
-        let line = |one: &WouldDeny| {
-            let (status, code, reason) =
-                (one.refusal.status(), one.refusal.code(), one.refusal.reason());
-            let place = one.origin.place(&self.snapshot.pipeline.lines.file);
-            format!("only reported: {status} {code} ({reason}) [{place}]")
-        };
-        decision.would_deny.iter().map(line).collect()
+    fn would_deny(&self) -> impl Iterator<Item = &WouldDeny> {
+        self.tried.outcome.iter().flat_map(|decision| &decision.would_deny)
+    }
+
+    fn reported(&self, one: &WouldDeny) -> String {
+        let refusal = &one.refusal;
+        let (status, code, reason) = (refusal.status(), refusal.code(), refusal.reason());
+        let place = one.origin.place(&self.snapshot.pipeline.lines.file);
+        format!("only reported: {status} {code} ({reason}) [{place}]")
+    }
+
+    /// As the access log has it.
+    fn reported_json(&self, WouldDeny { refusal, origin }: &WouldDeny) -> Value {
+        let rule = origin.place(&self.snapshot.pipeline.lines.file);
+        json!({"code": refusal.code(), "reason": refusal.reason(), "rule": rule})
     }
 
     fn more(&self) -> Vec<String> {

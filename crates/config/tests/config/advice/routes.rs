@@ -52,6 +52,16 @@ fn objects() -> Vec<Case> {
     const USER: (&str, &str) = ("path: '/{*rest}'", "path: '/users/{user_id}/orders'");
     const POLICY: (&str, &str) =
         ("version: 1\n", "version: 1\npolicies: {owner: 'principal.subject == path.user_id'}\n");
+    const ON_TRIAL: (&str, &str) = (
+        "version: 1\n",
+        "version: 1\npolicies: {owner: 'principal.subject == path.user_id'}\n\
+         report_only: [{policies: [owner], until: 2097-01-01}]\n",
+    );
+    const OVER: (&str, &str) = (
+        "version: 1\n",
+        "version: 1\npolicies: {owner: 'principal.subject == path.user_id'}\n\
+         report_only: [{policies: [owner], until: 2001-01-01}]\n",
+    );
     const KEYS: (&str, &str) = ("[{issuer: login}]", "[{issuer: login}, api_key]");
     vec![
         case(
@@ -59,6 +69,13 @@ fn objects() -> Vec<Case> {
             "routes[0].access",
             &[USER],
             &[USER, POLICY, ("[{issuer: login}]", "[{issuer: login}], policies: [owner]")],
+        ),
+        // On trial it refuses nobody yet.
+        case(
+            "A069",
+            "routes[0].access",
+            &[USER, ON_TRIAL, ("[{issuer: login}]", "[{issuer: login}], policies: [owner]")],
+            &[USER, OVER, ("[{issuer: login}]", "[{issuer: login}], policies: [owner]")],
         ),
         case(
             "A069",

@@ -176,6 +176,14 @@ fn limits() -> Vec<Case> {
     const FLOOD: &str = "clients: {limit: {rate: 5/s}}\n";
     const ADDRESS: &str =
         "limits: [{name: one, key: address, rate: 5/s}]\ndefaults: {limits: [one]}\n";
+    const BOTH: &str =
+        "limits: [{name: one, key: address, rate: 5/s}, {name: two, key: address, rate: 5/s}]\n";
+    const PUBLIC: (&str, &str) = ("access: public,", "access: public, limits: [two],");
+    const OTHER: (&str, &str) = ("cors: web,", "cors: web, limits: [one],");
+    // On trial a limit holds nobody yet.
+    const ONE_ON_TRIAL: &str = "version: 1\nreport_only: [{limits: [one], until: 2097-01-01}]\n";
+    const TWO_ON_TRIAL: &str = "version: 1\nreport_only: [{limits: [two], until: 2097-01-01}]\n";
+    const OVER: &str = "version: 1\nreport_only: [{limits: [one, two], until: 2001-01-01}]\n";
     vec![
         case(
             "A009",
@@ -198,6 +206,18 @@ fn limits() -> Vec<Case> {
                 ("access: public,", "access: public, limits: [two],"),
             ],
             &[(FLOOD, ADDRESS)],
+        ),
+        case(
+            "A029",
+            "routes[0].access",
+            &[(FLOOD, BOTH), (VERSION, ONE_ON_TRIAL), PUBLIC, OTHER],
+            &[(FLOOD, BOTH), (VERSION, OVER), PUBLIC, OTHER],
+        ),
+        case(
+            "A009",
+            "routes[1].access",
+            &[(FLOOD, BOTH), (VERSION, TWO_ON_TRIAL), PUBLIC, OTHER],
+            &[(FLOOD, BOTH), (VERSION, OVER), PUBLIC, OTHER],
         ),
         case(
             "A072",
