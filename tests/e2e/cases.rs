@@ -216,11 +216,11 @@ version: 1
 listeners: [{name: plain, address: "127.0.0.1:0", cleartext: true}]
 hosts: [api.test]
 issuers: [{name: main, issuer: "https://idp.test", audience: [api]}]
-policies: {own: 'principal.subject == path.id', tried: 'claims.level > 3', last: '"x" in claims'}
+policies: {mine: 'principal.subject == path.id', tried: 'claims.level > 3', last: '"x" in claims'}
 report_only: [{policies: [tried], until: 2097-01-01}]
 upstreams: [{name: u, endpoints: ["http://127.0.0.1:9"]}]
 routes:
-  - {name: own, path: "/own/{id}", access: {any_of: [{issuer: main}], policies: [own, tried, last]}, forward: {upstream: u}}
+  - {name: own, path: "/own/{id}", access: {any_of: [{issuer: main}], policies: [mine, tried, last]}, forward: {upstream: u}}
   - {name: app, path: /app, access: {any_of: [{issuer: main}]}, cors: app, forward: {upstream: u}}
 "#;
 
@@ -247,7 +247,7 @@ fn only_what_a_case_showed_is_covered() {
     };
     // Policies of one line are told apart, and those that were not asked are not covered.
     let denied = own("8", "level: 5", "{code: policy-denied}");
-    assert_eq!(missing(&denied, "own"), (0, vec!["true".to_owned()]));
+    assert_eq!(missing(&denied, "mine"), (0, vec!["true".to_owned()]));
     for other in ["tried", "last"] {
         assert_eq!(missing(&denied, other).1, ["false", "true"]);
     }
@@ -258,7 +258,7 @@ fn only_what_a_case_showed_is_covered() {
     // What cannot be evaluated was neither.
     assert_eq!(missing(&own("7", "x: 1", "allow"), "tried").1, ["false", "true"]);
     // A case that failed showed nothing.
-    let (code, failed) = missing(&own("7", "level: 5, x: 1", "deny"), "own");
+    let (code, failed) = missing(&own("7", "level: 5, x: 1", "deny"), "mine");
     assert!(code == 1 && failed == ["false", "true"], "{failed:?}");
     // A preflight that the app answers is not a request that the route let pass.
     let preflight = "method: OPTIONS, url: \"http://api.test/app\", headers: {origin: \"https://ui.test\", \

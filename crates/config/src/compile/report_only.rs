@@ -106,14 +106,18 @@ impl Reports {
         ];
         for (key, names, all) in lists {
             for name in names {
-                let known =
-                    find(all, name).map(|_| format!("`{name}` stands in `report_only` twice"));
-                let twice = known.map(|message| Problem::new(at.key(key), message));
-                twice.into_iter().for_each(|problem| problems.push(problem));
+                not_twice(find(all, name).is_some(), name, &at.key(key), problems);
                 all.push((name.clone(), report.clone()));
             }
         }
         self.trials.push(trial);
+    }
+}
+
+fn not_twice(is_known: bool, name: &str, at: &At, problems: &mut Problems) {
+    if is_known {
+        let message = format!("`{name}` stands in `report_only` twice");
+        problems.push(Problem::new(at.clone(), message));
     }
 }
 
