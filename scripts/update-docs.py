@@ -43,7 +43,7 @@ def denials():
 
 def metrics():
     """The table of docs/metrics.md, from proxy/src/metrics.rs."""
-    text = re.sub(r"\s+", " ", "".join(source(f"crates/proxy/src/metrics{part}.rs").split("#[cfg(test)]")[0] for part in ["", "/upstreams", "/certificates", "/dpop"]))
+    text = re.sub(r"\s+", " ", "".join(source(f"crates/proxy/src/metrics{part}.rs").split("#[cfg(test)]")[0] for part in ["", *sorted("/" + path.stem for path in (ROOT / "crates/proxy/src/metrics").glob("*.rs"))]))
     documented = dict(re.findall(r"/// `(gateway_\w+)(?:\{([\w,]+)\})?`\.", text))
     rows = []
     for block in re.split(r"(?=impl \w+Metrics \{)", text)[1:]:

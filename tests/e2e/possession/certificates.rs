@@ -192,6 +192,8 @@ fn a_token_that_is_bound_twice_holds_twice() {
     let by = |cnf: serde_json::Value| PARTIES.token("both").claim("cnf", cnf).sign();
     let (x5t, jkt) = (me.thumbprint(), thumbprint(&key));
     let token = by(json!({"x5t#S256": x5t, "jkt": jkt}));
+    // Proofs of the second in which a process begins have to bring a nonce.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
     let status = |client: &Client, token: &str, key: &Key| {
         let proof = Proof::new(key, "GET", "https://api.test/both", token).sign();
         client.send(&Request::get("/both").dpop(token, proof)).status

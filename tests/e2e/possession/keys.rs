@@ -28,7 +28,12 @@ routes:
   - {name: open, path: /open, access: public, forward: {upstream: u}}
 "#;
 
-static WORLD: LazyLock<World> = LazyLock::new(|| World::start(&[BASE, HOSTS, UPSTREAMS, CONFIG]));
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let world = World::start(&[BASE, HOSTS, UPSTREAMS, CONFIG]);
+    // Proofs of the second of the start would have to bring a nonce.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    world
+});
 
 /// The key of the holder of every token here.
 static HOLDER: LazyLock<Key> = LazyLock::new(|| Key::p256("holder"));

@@ -58,6 +58,8 @@ fn bound_tokens_of_a_certified_provider_are_worth_nothing_in_other_hands() {
     let text = [CONFIG, HOSTS, UPSTREAMS].concat();
     let text = text.replace("@UPSTREAM@", &upstream.url()).replace("@PROVIDER@", &provider.url);
     let gateway = launch(&text, &server).file("clients.pem", clients.pem()).start();
+    // Proofs of the second in which a process begins have to bring a nonce.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
     let client = Client::tls(gateway.address("https"), server.trust());
 
     let (unbound, kind) = token(&provider, "robot", &[]);

@@ -406,7 +406,7 @@ fn what_stands_in_for_a_client_proves_its_own_key() {
         assert_eq!(judge(&key, "1", Some("any")), Ok(None), "{alg:?}");
         assert_eq!(
             judge(&key, "1", Some("any")),
-            Err(ProofFailure::Wrong("it was used before".into())),
+            Err(ProofFailure::Wrong("it was used before")),
             "{alg:?}"
         );
         assert!(matches!(judge(&key, "2", None), Err(ProofFailure::NonceNeeded(_))), "{alg:?}");

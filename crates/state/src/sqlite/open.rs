@@ -351,6 +351,12 @@ impl Opener<'_> {
     }
 }
 
+/// Whether the store counts the changes of its shelves.
+pub(super) fn counts_changes(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    let asked = "SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'shelf_changes'";
+    connection.query_row(asked, [], |row| row.get(0))
+}
+
 fn is_empty(look: &Transaction<'_>) -> Result<bool, rusqlite::Error> {
     look.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
 }

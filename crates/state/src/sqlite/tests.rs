@@ -418,7 +418,9 @@ async fn a_store_of_the_first_version_is_taken_over() {
     }
     stranger.execute("DROP TABLE shelf_changes", []).unwrap();
     stranger.pragma_update(None, "user_version", 1).unwrap();
-    assert!(SqliteDurable::open_existing(&file, key(0), Clock::system()).unwrap().is_some());
+    let looked = SqliteDurable::open_existing(&file, key(0), Clock::system()).unwrap().unwrap();
+    assert_eq!(looked.version(Kind::ApiKey).await, Ok(0), "it is only looked at");
+    drop(looked);
     let new = store(&file);
     assert_eq!(new.get(Kind::ApiKey, "a").await.unwrap(), Some(Secret::new("v")));
     new.put(Kind::ApiKey, "b", &Secret::new("w")).await.unwrap();
