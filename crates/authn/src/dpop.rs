@@ -1,7 +1,7 @@
 //! DPoP (RFC 9449): whether a token that is bound to a key was sent by whoever has the key.
 //!
 //! A proof is a JWT of one request, signed with the key. All of it that needs no memory is judged by
-//! [`proof`], cheapest first; then the nonce, where there is one, and that it was not seen before.
+//! `proof`, cheapest first; then the nonce, where there is one, and that it was not seen before.
 
 mod nonces;
 mod proof;

@@ -1,7 +1,7 @@
 //! Policies: rules in CEL (the Common Expression Language), checked when the file is read.
 //!
 //! Everything of the `cel` crate stays in here. An expression is parsed, checked against the variables
-//! there are ([`check`]), and rewritten so that each of them is a number; a request answers to those
+//! there are (`check`), and rewritten so that each of them is a number; a request answers to those
 //! numbers only as far as it is asked. What cannot be evaluated refuses.
 
 mod asked;
