@@ -388,6 +388,7 @@ fn every_metric_is_documented_and_every_documented_metric_is_there() {
             "ended_total",
             "failures_total",
             "orders_total",
+            "penalties_total",
             "refused_total",
             "retries_total",
             "would_deny_total",
