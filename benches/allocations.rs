@@ -94,7 +94,7 @@ fn decisions(count: &mut Count<impl Write>) -> Result<(), Box<dyn Error>> {
     for (name, most, path) in [
         ("decide: cached token", 3, "/v1/users/4711/orders"),
         ("decide: API key", 3, "/v1/reports"),
-        ("decide: policy of a claim", 5, "/v1/tenant"),
+        ("decide: policy of a claim", 4, "/v1/tenant"),
         ("decide: policy, owner or role", 5, "/v1/users/4711/invoices"),
         ("decide: public", 1, "/healthz"),
     ] {

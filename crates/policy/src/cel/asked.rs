@@ -252,7 +252,7 @@ const fn kind(kind: CredentialKind) -> &'static str {
     }
 }
 
-fn truth<'b>(value: bool) -> Value<'b> {
+pub(super) fn truth<'b, 'v>(value: bool) -> CowVal<'b, 'v> {
     static TRUE: CelBool = CelBool::TRUE;
     static FALSE: CelBool = CelBool::FALSE;
     let value: &'static dyn Val = if value { &TRUE } else { &FALSE };

@@ -4,11 +4,11 @@ use std::any::Any;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cel::common::functions::Function;
-use cel::common::types::{
-    CelBool, CelDouble, CelInt, CelList, CelMap, CelString, CelUInt, DYN_TYPE, Type,
-};
+use cel::common::types::{CelDouble, CelInt, CelList, CelMap, CelString, CelUInt, DYN_TYPE, Type};
 use cel::common::value::{CowVal, StaticVal, Val};
 use cel::{Env, ExecutionError};
+
+use super::asked::truth;
 
 /// Comparisons of one evaluation.
 pub(super) const MOST_COMPARISONS: u32 = 20_000;
@@ -91,7 +91,7 @@ fn on<'b, 'v>(
     let missing = || ExecutionError::function_error(SPENT, "there is nothing to compare");
     let [one, other, budget] = values else { return Err(missing()) };
     let budget = budget.downcast_ref::<Budget>().ok_or_else(missing)?;
-    does(one.as_ref(), other.as_ref(), budget).map(|truth| CowVal::owned(CelBool::from(truth)))
+    does(one.as_ref(), other.as_ref(), budget).map(truth)
 }
 
 /// The first of the values, which is copied into a list or a map.
