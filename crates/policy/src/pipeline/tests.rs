@@ -843,8 +843,18 @@ fn forged(good: &str) -> String {
 /// A penalty from failure number `after` on, and a pipeline with a route that has it, and one without.
 fn with_penalty(
     idp: &Idp,
+    terms: (u32, Duration, u32),
+    clock: &portcullis_core::Clock,
+) -> (portcullis_limit::Penalties, Pipeline) {
+    with_penalty_on_trial(idp, terms, clock, None)
+}
+
+/// The same, where the penalty may only report.
+fn with_penalty_on_trial(
+    idp: &Idp,
     (after, first, factor): (u32, Duration, u32),
     clock: &portcullis_core::Clock,
+    report_only: Option<crate::ReportOnly>,
 ) -> (portcullis_limit::Penalties, Pipeline) {
     let way = TokenWay { issuer: Arc::clone(&idp.issuer), scopes: Vec::new(), origin: Origin(20) };
     let access =
@@ -860,10 +870,30 @@ fn with_penalty(
     };
     let penalties = portcullis_limit::Penalties::new(terms, clock.clone());
     let penalty =
-        crate::PenaltyLimit { penalties: penalties.clone(), origin: Origin(8), report_only: None };
+        crate::PenaltyLimit { penalties: penalties.clone(), origin: Origin(8), report_only };
     let mut api = route("api", &["GET"], access.clone());
     api.penalty = Some(penalty);
     (penalties, pipeline(vec![("/api", api), ("/free", route("free", &["GET"], access))]))
+}
+
+#[tokio::test]
+async fn a_penalty_on_trial_counts_and_lets_through_until_its_end() {
+    let clock = portcullis_core::Clock::manual(portcullis_core::Clock::system().now());
+    let idp = Idp::new("idp", "https://idp.test", ReadFrom::Authorization, &clock).await;
+    let until = clock.now().plus(Duration::from_secs(5));
+    let report = crate::ReportOnly { until, clock: clock.clone() };
+    let terms = (1, Duration::from_mins(1), 1);
+    let (penalties, rules) = with_penalty_on_trial(&idp, terms, &clock, Some(report));
+    let alice = idp.token("alice", "", &[]);
+    let ask = |token: &str| get("/api").bearer(token);
+    check(&ask(&forged(&alice)).of(&rules).await, 401, "credential-invalid");
+    assert!(!penalties.is_empty());
+    let spared = ask(&forged(&alice)).of(&rules).await;
+    check(&spared, 401, "credential-invalid");
+    let codes: Vec<_> = spared.would_deny.iter().map(|would| would.refusal.code()).collect();
+    assert_eq!(codes, ["too-many-failures"]);
+    clock.advance(Duration::from_secs(5));
+    assert_eq!(waits(&ask(&alice).of(&rules).await), 55);
 }
 
 /// The seconds that a refusal for wrong credentials says.
