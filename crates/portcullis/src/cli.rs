@@ -52,6 +52,17 @@ struct RunArgs {
     upgrade: bool,
 }
 
+/// What every command takes that asks the running gateway, or the store.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", env = "PORTCULLIS_CONFIG", default_value = "gateway.yaml")]
+    pub config: PathBuf,
+    /// For programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of `certificates`.
 #[derive(Debug, Args)]
 pub(crate) struct CertificatesArgs {

@@ -2,7 +2,7 @@
 //! store where none can be asked.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::asked::{Asked, Done, Event, OVERLAP};
 use super::refusal;
 use crate::admin_client::{AdminClient, Reached};
-use crate::cli::print_line;
+use crate::cli::{Common, print_line};
 use crate::run::{Failure, state_folder};
 use crate::store::{self, Store};
 
@@ -38,16 +38,6 @@ enum What {
     Revoke(RevokeArgs),
     /// Gives a key a new secret and prints it, once; the one before is good for a while longer.
     Rotate(RotateArgs),
-}
-
-#[derive(Debug, Args)]
-struct Common {
-    /// The configuration.
-    #[arg(long, value_name = "FILE", env = "PORTCULLIS_CONFIG", default_value = "gateway.yaml")]
-    config: PathBuf,
-    /// For programs.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Args)]

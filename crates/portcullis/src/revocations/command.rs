@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{unavailable, unknown, view};
 use crate::admin::Answer;
 use crate::admin_client::{AdminClient, Reached};
-use crate::cli::print_line;
+use crate::cli::{Common, print_line};
 use crate::revocations::wanted::Wanted;
 use crate::run::{Failure, state_folder};
 use crate::store;
@@ -40,16 +40,6 @@ enum What {
     Restore(RestoreArgs),
     /// Revokes one token by its `jti`, those of a subject, or all that were issued before a time.
     Revoke(RevokeArgs),
-}
-
-#[derive(Debug, Args)]
-struct Common {
-    /// The configuration.
-    #[arg(long, value_name = "FILE", env = "PORTCULLIS_CONFIG", default_value = "gateway.yaml")]
-    config: PathBuf,
-    /// For programs.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Args)]
