@@ -122,6 +122,7 @@ fn credentials_in_cleartext_are_refused() {
         ("Proxy-Authorization", "Basic eDp5"),
         ("cookie", "session=1"),
         ("X-API-Key", "k"),
+        ("X_Api_Key", "k"),
     ];
     for (name, value) in fields {
         let request = Request::get("/").field(name, value);

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod conn;
 pub mod denial;
 pub mod derived;
+pub mod field_name;
 pub mod forwarded;
 pub mod head;
 pub mod path;

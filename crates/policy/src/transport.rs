@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Method, header};
 use portcullis_authn::bearer;
+use portcullis_core::field_name::is_same;
 use portcullis_core::forwarded::ClientView;
 use portcullis_core::{Authority, ConnMeta, Denial, Head, Refusal};
 
@@ -169,9 +170,10 @@ impl Transport {
     fn has_credential(&self, head: &Head<'_>) -> bool {
         let query = head.query.unwrap_or_default();
         let in_query = |name: &str| !matches!(bearer::from_query(query, name), Ok(None));
-        CREDENTIALS.iter().any(|name| head.headers.contains_key(name))
-            || self.key_field.as_ref().is_some_and(|name| head.headers.contains_key(name))
-            || self.token_parameters.iter().any(|name| in_query(name))
+        let is_one = |name: &HeaderName| {
+            CREDENTIALS.iter().chain(&self.key_field).any(|one| is_same(one, name))
+        };
+        head.headers.keys().any(is_one) || self.token_parameters.iter().any(|name| in_query(name))
     }
 }
 

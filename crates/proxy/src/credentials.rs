@@ -4,11 +4,11 @@ use http::{HeaderMap, HeaderName, header};
 use pingora::Result;
 use pingora::http::RequestHeader;
 use portcullis_core::CredentialKind;
+use portcullis_core::field_name::is_same;
 use portcullis_policy::bearer::from_cookie;
 use portcullis_policy::{Access, DPOP_FIELD, Grant, ReadFrom, TokenMode};
 
 use crate::ctx::Ctx;
-use crate::request_fields::folded;
 
 /// An API key goes to no app, in whatever spelling, also where the route takes none; but for the key that
 /// was judged, where the route hands credentials on as they came.
@@ -16,7 +16,7 @@ pub(crate) fn strip_key(ctx: &Ctx, grant: &Grant, req: &mut RequestHeader) {
     let Some(field) = &ctx.serving.key_field else { return };
     let is_handed_on = grant.route().forward.identity.token == TokenMode::Original
         && grant.route().access.key_field().is_some();
-    let sent = req.headers.keys().filter(|name| folded(name) == folded(field));
+    let sent = req.headers.keys().filter(|name| is_same(name, field));
     let hidden: Vec<HeaderName> =
         sent.filter(|name| !is_handed_on || *name != field).cloned().collect();
     for name in hidden {

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
+use portcullis_core::field_name::folded;
 use portcullis_core::request_id::REQUEST_ID_HEADER;
 use portcullis_policy::{Endpoint, Grant, HostHeader, ReadFrom, TokenMode};
 
@@ -177,13 +178,6 @@ fn is_second_spelling(headers: &HeaderMap, name: &HeaderName) -> bool {
                 || headers.contains_key(&*folded)
         }
     }
-}
-
-/// A name as servers in the manner of CGI read it.
-pub(crate) fn folded(name: &HeaderName) -> Cow<'_, str> {
-    let text = name.as_str();
-    let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '-';
-    if text.contains(is_odd) { text.replace(is_odd, "-").into() } else { text.into() }
 }
 
 /// Rewrites the head for the upstream, after hop-by-hop fields are gone.

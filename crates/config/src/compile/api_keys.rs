@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use http::HeaderName;
+use portcullis_core::field_name::{folded, is_same};
 use portcullis_policy::{KeyWay, Route};
 
 use crate::at::At;
 use crate::compile::Context;
 use crate::compile::access::scope_list;
 use crate::compile::check::non_empty;
-use crate::compile::identity::{fold, is_ours};
+use crate::compile::identity::is_ours;
 use crate::problem::{Problem, Problems};
 use crate::raw::access::KeyScopes;
 use crate::raw::api_keys::ApiKeys;
@@ -46,7 +47,7 @@ pub(super) fn field(raw: &ApiKeys, problems: &mut Problems) -> HeaderName {
         Ok(name) if has_meaning(&name) => format!("`{name}` has a meaning of its own"),
         // Servers in the manner of CGI, and proxies before us, take it for another, or drop it.
         Ok(name) if name.as_str().contains('_') => {
-            format!("`{name}` is `{}` to some and nothing to others", fold(&name))
+            format!("`{name}` is `{}` to some and nothing to others", folded(&name))
         }
         Ok(name) => return name,
     };
@@ -55,11 +56,11 @@ pub(super) fn field(raw: &ApiKeys, problems: &mut Problems) -> HeaderName {
 }
 
 fn has_meaning(name: &HeaderName) -> bool {
-    let folded = fold(name);
+    let name_folded = folded(name);
     let prefixes = ["sec-", "x-original-", "x-portcullis-", "x-ssl-"];
     is_ours(name)
-        || OTHERS.contains(&folded.as_str())
-        || prefixes.iter().any(|prefix| folded.starts_with(prefix))
+        || OTHERS.contains(&&*name_folded)
+        || prefixes.iter().any(|prefix| name_folded.starts_with(prefix))
 }
 
 /// The keys, and their field where any route takes them. One that apps are told who calls by cannot carry
@@ -72,7 +73,7 @@ pub(super) fn terms(
     problems: &mut Problems,
 ) -> ApiKeyTerms {
     let taken = routes.iter().any(|route| route.access.key_field().is_some());
-    if taken && identity_fields.iter().any(|other| fold(other) == fold(field)) {
+    if taken && identity_fields.iter().any(|other| is_same(other, field)) {
         let message = format!("`{field}` tells apps who calls, and cannot carry a key as well");
         let problem = Problem::new(At::root().key("api_keys").key("header"), message);
         problems.push(problem.expected("a name of its own, such as `x-api-key`"));

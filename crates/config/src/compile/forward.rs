@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use http::HeaderName;
+use portcullis_core::field_name::is_same;
 use portcullis_policy::table::PathPattern;
 use portcullis_policy::{CookieRules, Forward, IdentityRules, IdentityValue, SameSite, TokenMode};
 
 use crate::at::At;
 use crate::compile::check::{own_or_default, texts};
-use crate::compile::identity::{fold, is_ours};
+use crate::compile::identity::is_ours;
 use crate::compile::routes::Known;
 use crate::problem::{Problem, Problems};
 use crate::raw::forward as raw;
@@ -154,7 +155,7 @@ fn fields(
             Some(name) if is_ours(name) || name == around.known.identity_header => {
                 Some(format!("`{text}` has a meaning of its own and cannot tell who calls"))
             }
-            Some(name) if all.iter().any(|(other, _)| fold(other) == fold(name)) => {
+            Some(name) if all.iter().any(|(other, _)| is_same(other, name)) => {
                 Some(format!("`{text}` is the same field as one before it to many servers"))
             }
             Some(_) => None,

@@ -2,6 +2,7 @@
 
 use http::HeaderName;
 use portcullis_authn::identity::{IdentitySigner, SigningSettings};
+use portcullis_core::field_name::folded;
 
 use crate::at::At;
 use crate::compile::Context;
@@ -77,11 +78,6 @@ impl Identity {
     }
 }
 
-/// A name as servers that take `_` for `-` see it.
-pub(super) fn fold(name: &HeaderName) -> String {
-    name.as_str().replace('_', "-")
-}
-
 /// Fields that carry something else and may not be set to tell who calls.
 pub(super) fn is_ours(name: &HeaderName) -> bool {
     const OURS: [&str; 22] = [
@@ -108,8 +104,8 @@ pub(super) fn is_ours(name: &HeaderName) -> bool {
         "via",
         "x-request-id",
     ];
-    let name = fold(name);
-    OURS.contains(&name.as_str())
+    let name = folded(name);
+    OURS.contains(&&*name)
         || name.starts_with("x-forwarded-")
         || name.starts_with("access-control-")
 }

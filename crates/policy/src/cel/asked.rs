@@ -10,6 +10,7 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use chrono::{DateTime, Utc};
 use http::HeaderName;
+use portcullis_core::field_name::is_same;
 use portcullis_core::forwarded::ClientView;
 use portcullis_core::{CredentialKind, Head, Host, Principal, Timestamp};
 
@@ -188,9 +189,7 @@ impl<'a> Reader<'a> {
 
     fn header(&self, name: &HeaderName) -> Result<Option<&str>, Cow<'static, str>> {
         let headers = &self.asked.head.headers;
-        if let Some(other) =
-            headers.keys().find(|other| *other != name && same_variable(other, name))
-        {
+        if let Some(other) = headers.keys().find(|other| *other != name && is_same(other, name)) {
             return Err(format!("the field {name} stands there as {other}").into());
         }
         let mut values = headers.get_all(name).iter();
@@ -219,15 +218,6 @@ impl VariableResolver for Reader<'_> {
             }
         }
     }
-}
-
-/// Whether servers in the manner of CGI (RFC 3875 §4.1.18) read both names as one: any sign in them is
-/// the same as `-`.
-pub(super) fn same_variable(one: &HeaderName, other: &HeaderName) -> bool {
-    let (one, other) = (one.as_str().as_bytes(), other.as_str().as_bytes());
-    let same =
-        |(a, b): (&u8, &u8)| a == b || !a.is_ascii_alphanumeric() && !b.is_ascii_alphanumeric();
-    one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
 const ANONYMOUS: &str = "nobody is identified";

@@ -7,8 +7,9 @@ use cel::common::types::CelBool;
 use cel::{Context, Env, IdedExpr, Value};
 use http::HeaderName;
 use portcullis_core::Clock;
+use portcullis_core::field_name::is_same;
 
-use super::asked::{Asked, Read, Reader, same_variable};
+use super::asked::{Asked, Read, Reader};
 use super::check::Checked;
 use super::equal::declare;
 use super::mistake::Mistake;
@@ -112,7 +113,7 @@ impl Policy {
     pub fn reads_header(&self, name: &HeaderName) -> bool {
         self.reads.iter().any(|read| {
             let (Read::Header(read) | Read::HasHeader(read)) = read else { return false };
-            same_variable(read, name)
+            is_same(read, name)
         })
     }
 

@@ -121,6 +121,7 @@ fn what_must_not_come_in_cleartext_is_refused() {
     check_refused(&Method::GET, "/", &[("proxy-authorization", "Basic eDp5")]);
     check_refused(&Method::GET, "/", &[("cookie", "theme=dark")]);
     check_refused(&Method::HEAD, "/", &[("x-api-key", "k")]);
+    check_refused(&Method::HEAD, "/", &[("x_api_key", "k")]);
     check_refused(&Method::GET, "/?a=b&access_token=t", &[]);
     check_refused(&Method::GET, "/?%61ccess_token=t", &[]);
     check_refused(&Method::GET, "/?access_token=t&access_token=t", &[]);
